@@ -1,5 +1,5 @@
 """Every check of the project, one function each: `quick` (make test) or `slow` (make test-slow)."""
-import ast, email, os, re, shutil, statistics, subprocess, sys, tempfile, time, zipfile
+import ast, configparser, email, os, re, shutil, statistics, subprocess, sys, tempfile, time, zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from packaging.requirements import Requirement
@@ -71,6 +71,17 @@ def readme():
     "README.md is what index.ipynb says"
     python('.ci/readme.py', '--check')
 
+def dependencies():
+    "every dependency has a pin, and a line in CONTRIBUTING.md that says what it earns"
+    cfg = configparser.ConfigParser(delimiters=['='], interpolation=None)
+    cfg.read(ROOT/'settings.ini', encoding='utf-8')
+    names = [Requirement(r).name for k, v in cfg['DEFAULT'].items() if k.endswith('requirements') for r in v.split()]
+    pins = {canonicalize_name(line.partition('==')[0]) for line in (ROOT/'constraints.txt').read_text().splitlines()}
+    text = (ROOT/'CONTRIBUTING.md').read_text(encoding='utf-8')
+    lacking = [f'{n} has no pin in constraints.txt' for n in names if canonicalize_name(n) not in pins]
+    lacking += [f'{n} has no line in CONTRIBUTING.md' for n in names if f'| `{n}` |' not in text]
+    need(not lacking, '\n'.join(lacking))
+
 def quick_import():
     "galaxy_nbdev imports within 0.5 s"
     took = float(python('-c', 'import time; t = time.perf_counter(); import galaxy_nbdev; print(time.perf_counter()-t)'))
@@ -140,11 +151,13 @@ def real_data():
 def nbdev_test(flags, *options):
     "Execute the notebooks' tests, a line for each as it ends; returns how many there were and which failed."
     command = [sys.executable, TOOLS/'nbdev_test', '--flags', flags, '--do_print', *options]
-    start, said = time.monotonic(), []
+    started, said = {}, []
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | {'OMP_NUM_THREADS': '1'}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
         for line in p.stdout:
-            if line.startswith('- Completed'): print(f'      {Path(line.split(maxsplit=2)[2].strip()).relative_to(ROOT)!s:40} by {time.monotonic()-start:6.1f} s', flush=True)
-            elif not line.startswith('Starting'): said.append(line)
+            what, _, file = line.strip().rpartition(' /')
+            if what == 'Starting': started[file] = time.monotonic()
+            elif what == '- Completed': print(f'      {Path("/"+file).relative_to(NBS)!s:32}{time.monotonic()-started[file]:6.1f} s', flush=True)
+            else: said.append(line)
     text = ''.join(said)
     failed = text.partition('nbdev Tests Failed On The Following Notebooks:')[2].split()[1:]
     if p.returncode: print(text)
@@ -153,7 +166,7 @@ def nbdev_test(flags, *options):
 
 # --- which of them, in which order
 
-QUICK = [in_sync, house_rules, readme, quick_import, survey, environment, wheel, installed]
+QUICK = [in_sync, house_rules, dependencies, readme, quick_import, survey, environment, wheel, installed]
 
 def attempt(check):
     "Run one check, print its line; True if it passed."

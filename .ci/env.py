@@ -30,7 +30,7 @@ def install(python, *what):
     quiet, uv = [] if sys.stderr.isatty() else ['-q'], VENV/'bin'/'uv'
     pinned = [*quiet, '-c', str(ROOT/'constraints.txt'), *map(str, what)]
     if uv.exists():
-        command = [str(uv), 'pip', 'install', '--python', str(python), *pip_settings(), *pinned]
+        command = [str(uv), 'pip', 'install', '--python', str(python), *pip_settings(), '-b', str(ROOT/'constraints.txt'), *pinned]
         if not subprocess.run(command, cwd=str(ROOT)).returncode: return
         print('uv could not install the packages; trying pip', flush=True)
     if subprocess.run([str(PYTHON), '-m', 'pip', '--python', str(python), 'install', *pinned], cwd=str(ROOT)).returncode:
