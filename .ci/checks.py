@@ -42,11 +42,13 @@ def in_sync():
     need(not other, f'run nbdev_export and nbdev_clean, which change {", ".join(other)}')
 
 def length(source):
-    "Lines of code as Python itself would write them: one for a signature, none for comments, docstrings and blank lines."
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(node): node.body[0].value.value = ''
-    return sum(bool(line.strip()) and line.strip() not in ("''", '""""""') for line in ast.unparse(tree).splitlines())
+    "Lines of code in a cell: comments, docstrings, blank lines and the lines of a signature beyond its first are not counted."
+    code = {i for i, line in enumerate(source.splitlines(), 1) if line.strip() and not line.lstrip().startswith('#')}
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): continue
+        first = node.body[0]
+        code -= set(range(node.lineno+1, first.end_lineno+1 if ast.get_docstring(node) else first.lineno))
+    return len(code)
 
 def house_rules():
     "notebooks keep the house rules"
