@@ -78,7 +78,7 @@ def each(folder, keep):
         seconds = time.monotonic()-start
         print(f'{"stopped after" if error else ""}{seconds:7.1f} s', flush=True)
         keep(name, nb, seconds)
-        if error: raise Stopped(f'nbs/{name} stopped:\n{error}')
+        if error: raise Stopped(f'nbs/{name} stopped:\n' + '\n'.join(error.strip().splitlines()[-40:]))
 
 # --- make run
 
