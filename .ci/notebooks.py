@@ -63,7 +63,9 @@ def execute(source, folder):
     nb, flags = read(source), set(get_config(path=ROOT).tst_flags.split())
     for cell in nb.cells:
         if is_skipped(cell, flags): cell.metadata['tags'] = ['skip-execution']
-    client = NotebookClient(nb, timeout=None, kernel_name='python3', resources={'metadata': {'path': str(folder)}}, store_widget_state=False)
+    client = NotebookClient(nb, timeout=None, kernel_name='python3', resources={'metadata': {'path': str(folder)}},
+                            store_widget_state=False,
+                            extra_arguments=['--log-level=ERROR'])      # no warning about the local socket with every kernel
     try: client.execute()
     except CellExecutionError as e: return nb, re.sub(r'\x1b\[[\d;]*m', '', str(e))
     except DeadKernelError: return nb, 'the kernel died: it may have run out of memory'
