@@ -212,7 +212,7 @@ def _untrained(learn):
     train = learn.validate(dl=learn.dls.train.new(shuffle=False, drop_last=False))[0]
     return [0, train, *learn.validate(), 0.]
 
-# %% ../nbs/foundations/learner.ipynb #5718ef16
+# %% ../nbs/foundations/learner.ipynb #209dc527
 def read_history(folder):
     "The history of a run, one row an epoch."
     return pd.read_csv(Path(folder)/'history.csv').astype({'epoch': int})
@@ -226,7 +226,9 @@ def _finish_run(part, dest, learn, seed):
     minutes = round(read_history(part).seconds.sum()/60, 3)
     (part/'provenance.json').write_text(json.dumps(profile.provenance(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), minutes=minutes, torch=torch.__version__), indent=1))
     (part/'checkpoint.pt').unlink(missing_ok=True)
-    shutil.rmtree(dest, ignore_errors=True); os.replace(part, dest)
+    old = dest.with_name(dest.name+'.old')
+    if dest.exists(): os.replace(dest, old)
+    os.replace(part, dest); shutil.rmtree(old, ignore_errors=True)
 
 def _device(learn): return torch.cuda.get_device_name() if learn.dls.device.type == 'cuda' else 'cpu'
 
