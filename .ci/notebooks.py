@@ -105,11 +105,11 @@ def run():
     from galaxy_nbdev.evaluation import leaderboard
     table = leaderboard()
     front_page(settings, rows, table)
-    print(f'\n{table.to_string()}\n\nReport: {REPORT/"index.html"}')
+    print(f'\n{table.to_string(index=False, na_rep="", float_format="{:.4f}".format)}\n\nReport: {REPORT/"index.html"}')
 
 def front_page(settings, rows, table=None):
     "Write _report/index.html: what was run, a link to every page, the table of models once it is there."
-    models = '' if table is None else f'<h2>Models</h2>{table.to_html(border=0)}'
+    models = '' if table is None else f'<h2>Models</h2>{table.to_html(border=0, index=False, na_rep="", float_format="{:.4f}".format)}'
     (REPORT/'index.html').write_text(f'''<!doctype html><html lang="en"><meta charset="utf-8"><title>galaxy_nbdev</title>
 <style>body {{font-family: sans-serif; max-width: 60em; margin: 2em auto; line-height: 1.5}} td, th {{padding: .2em 1em .2em 0; text-align: left}}</style>
 <h1>galaxy_nbdev</h1><p>{settings._repr_html_()}</p>
