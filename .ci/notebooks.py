@@ -71,6 +71,11 @@ def execute(source, folder):
     except DeadKernelError: return nb, 'the kernel died: it may have run out of memory'
     return nb, None
 
+def short(text, head=25, tail=15):
+    "The beginning and the end of a long message."
+    lines = text.strip().splitlines()
+    return '\n'.join(lines if len(lines) <= head+tail else [*lines[:head], f'... {len(lines)-head-tail} lines ...', *lines[-tail:]])
+
 def each(folder, keep):
     "Execute every notebook as if it lay in `folder`, with a line of progress for each; `keep(name, nb, seconds)` is called even for one that stops."
     for name in [n for n in ordered() if os.environ.get('NB', '') in str(n)]:
@@ -80,7 +85,7 @@ def each(folder, keep):
         seconds = time.monotonic()-start
         print(f'{"stopped after" if error else ""}{seconds:7.1f} s', flush=True)
         keep(name, nb, seconds)
-        if error: raise Stopped(f'nbs/{name} stopped:\n' + '\n'.join(error.strip().splitlines()[-40:]))
+        if error: raise Stopped(f'nbs/{name} stopped:\n' + short(error))
 
 # --- make run
 
