@@ -108,7 +108,7 @@ def run():
         front_page(settings, rows)
     each(NBS, keep)
     from galaxy_nbdev.evaluation import leaderboard
-    table = leaderboard()
+    table = leaderboard().convert_dtypes()      # whole numbers as such, beside rows that lack them
     front_page(settings, rows, table)
     print(f'\n{table.to_string(index=False, na_rep="", float_format="{:.4f}".format)}\n\nReport: {REPORT/"index.html"}')
 
