@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['kfold_ids', 'split_ids', 'training_mask', 'split_name', 'VoteFractions', 'show_votes', 'GalaxyImage', 'CropResize',
            'GalaxyBlock', 'ToVoteFractions', 'VoteFractionsBlock', 'GalaxyAugment', 'GalaxyDL', 'pixel_stats',
-           'galaxy_block', 'GalaxyDataLoaders', 'show_batch', 'show_results']
+           'galaxy_block', 'data_hash', 'GalaxyDataLoaders', 'show_batch', 'show_results']
 
 # %% ../nbs/02_dataloaders.ipynb #8fa51c2f
 import hashlib, math, re
@@ -228,7 +228,15 @@ def galaxy_block(
     if stats is not None: tfms.append(Normalize.from_stats(*stats, cuda=torch.cuda.is_available()))
     return DataBlock((GalaxyBlock(crop, size), VoteFractionsBlock(vocab)), dl_type=GalaxyDL, splitter=splitter, batch_tfms=tfms)
 
-# %% ../nbs/02_dataloaders.ipynb #0b24bacf
+# %% ../nbs/02_dataloaders.ipynb #cab6d193
+def data_hash(
+    df:pd.DataFrame     # a catalogue
+)->str:                 # 12 hexadecimal digits
+    "Short hash of a catalogue's ids and labels, whatever the order of its rows; goes into every result."
+    t = df[['galaxy_id', *[c for c in CLASSES if c in df]]].sort_values('galaxy_id')
+    return hashlib.sha256('\n'.join(t.galaxy_id).encode() + t.drop(columns='galaxy_id').to_numpy('float32').tobytes()).hexdigest()[:12]
+
+# %% ../nbs/02_dataloaders.ipynb #4fb9390b
 class GalaxyDataLoaders(DataLoaders):
     "fastai's `DataLoaders` for galaxies: `train` and `valid`; a test part is reached through `evaluation.predict` alone."
     @classmethod
@@ -254,7 +262,7 @@ class GalaxyDataLoaders(DataLoaders):
         vocab = list(vocab) if vocab is not None else [c for c in CLASSES if c in df and df[c].notna().any()]
         block = galaxy_block(vocab, crop, size, lambda _: (np.flatnonzero(train), np.flatnonzero(valid)), stats, augment)
         dls = block.dataloaders(df, bs=bs, **{'num_workers': 0, 'path': images.profile.home()} | kwargs, store=store)
-        return cls(*dls.loaders, path=dls.path, device=dls.device)._note(split_name(split), df.attrs, crop, size, stats)
+        return cls(*dls.loaders, path=dls.path, device=dls.device)._note(split_name(split), df.attrs | {'data': data_hash(df)}, crop, size, stats)
 
     def _note(self, split, attrs, crop, size, stats):
         self.split, self.attrs, self.crop, self.size, self.stats = split, dict(attrs), crop, size, stats
@@ -272,7 +280,7 @@ def _galaxy_grid(n, cols=4):
     grid = fig.add_gridspec(2*rows, cols, height_ratios=[2, 1.1]*rows)
     return [(fig.add_subplot(grid[2*(i//cols), i % cols]), fig.add_subplot(grid[2*(i//cols)+1, i % cols])) for i in range(n)]
 
-# %% ../nbs/02_dataloaders.ipynb #c54b232c
+# %% ../nbs/02_dataloaders.ipynb #b1eb9f93
 @dispatch
 def show_batch(x:TensorImage, y:VoteFractions, samples, ctxs=None, max_n=8, **kwargs):
     ctxs = _galaxy_grid(min(len(samples), max_n)) if ctxs is None else ctxs
@@ -284,6 +292,6 @@ def show_batch(x:TensorImage, y:VoteFractions, samples, ctxs=None, max_n=8, **kw
 def show_results(x:TensorImage, y:VoteFractions, samples, outs, ctxs=None, max_n=8, **kwargs):
     ctxs = _galaxy_grid(min(len(samples), max_n)) if ctxs is None else ctxs
     for (im, votes), (pred,), (a, b) in zip(samples, outs, ctxs):
-        im.show(ctx=a); show_votes({'volunteers': votes.series, 'network': pred.series}, b)
+        im.show(ctx=a); show_votes({'volunteers': votes.series, 'network': VoteFractions(pred, vocab=votes.vocab).series}, b)
     if ctxs: ctxs[0][1].legend(fontsize=6, loc='lower right')
     return ctxs

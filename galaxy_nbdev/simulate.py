@@ -23,9 +23,9 @@ def _stream(seed, number, purpose): # numpy Generator
     "The random numbers of one galaxy for one purpose: 'parameters', 'votes' or 'pixels'."
     return np.random.default_rng(np.random.SeedSequence([seed, number, ('parameters', 'votes', 'pixels').index(purpose)]))
 
-# %% ../nbs/foundations/simulate.ipynb #15dc4dcb
+# %% ../nbs/foundations/simulate.ipynb #bfe1cc2c
 _DRAWN = ('family bulge radius nser tilt thick pa armed n_arms arms pitch handed floc bar bar_length bar_angle ring ring_radius lens lens_angle '
-          'dust boxy disturbed disturbed_angle irregular merger merger_distance merger_angle crowd crowd_angle artifact magnitude surface seeing colour sky').split()
+          'dust boxy disturbed disturbed_angle irregular merger merger_distance merger_angle crowd crowd_angle artifact artifact_kind magnitude surface seeing colour sky ra dec').split()
 
 def _uniforms(seed, numbers): # DataFrame of uniform numbers in (0, 1), one row a galaxy
     "One row of uniform numbers a galaxy, a column for each thing that chance decides."
@@ -35,21 +35,21 @@ def _rare(u, share, steep=1.): # strengths in [0, 1]
     "Strength of something that only a `share` of galaxies has: 0 for the others, weak more often than strong where `steep` > 1."
     return np.where(u < share, (np.minimum(u/share, 1))**steep, 0.)
 
-# %% ../nbs/foundations/simulate.ipynb #f8529fc1
+# %% ../nbs/foundations/simulate.ipynb #4277e8ee
 def _bodies(u): # DataFrame
     "Bulge and disk: how much light, how large, how flat, and how they lie."
     early, g = u.family < .45, pd.DataFrame(index=u.index)
     flat = .1+.18*u.thick
     g['bulge_fraction'] = np.where(early, .6+.4*u.bulge, .62*u.bulge**1.7)
     g['bulge_n'] = np.where(early, 2.2+2.3*u.nser, 1+2*u.nser)
-    g['bulge_size'] = np.where(early, .5+.7*u.radius, (.12+.28*u.radius)*(.6+g.bulge_fraction))
+    g['bulge_size'] = np.where(early, .5+.7*u.radius, (.14+.3*u.radius)*(.6+g.bulge_fraction))
     g['bulge_q'] = np.where(early, 1-.55*u.tilt**1.3, np.sqrt(.36+.64*u.tilt**2))
     g['disk_q'] = np.where(early, g.bulge_q*(.6+.4*u.thick), np.sqrt(flat**2+(1-flat**2)*u.tilt**2))
     g['angle'] = u.pa*np.pi
     g['early'] = early
     return g
 
-# %% ../nbs/foundations/simulate.ipynb #cb3710d7
+# %% ../nbs/foundations/simulate.ipynb #ca8a944f
 def _details(u, g): # DataFrame
     "Arms, bar, ring and whatever is odd, each with a strength in [0, 1]."
     early, disk = g.early, 1-g.bulge_fraction
@@ -66,24 +66,26 @@ def _details(u, g): # DataFrame
     g['irregular'] = np.where(early, 0, _rare(u.irregular, .14))
     g['merger'], g['merger_distance'], g['merger_angle'] = _rare(u.merger, .15, 1.2), .35+.95*u.merger_distance, u.merger_angle*2*np.pi
     g['crowd'], g['crowd_angle'] = _rare(u.crowd, .3), u.crowd_angle*2*np.pi
-    g['artifact'] = _rare(u.artifact, .05, .7)
+    g['artifact'], g['artifact_kind'] = _rare(u.artifact, .04, .5), np.searchsorted([.3, .6, .75], u.artifact_kind)
     return g
 
-# %% ../nbs/foundations/simulate.ipynb #3051e181
+# %% ../nbs/foundations/simulate.ipynb #db53270b
 def _observed(u, g): # DataFrame
     "Brightness, size on the sky, seeing and colour."
     g['magnitude'] = 17.2+2*np.log10(np.maximum(u.magnitude, 1e-3))
-    surface = 21+.55*ndtri(u.surface)+np.where(g.early, -.25, .15)
+    surface = 21.15+.5*ndtri(u.surface)+np.where(g.early, -.25, .15)
     g['r90'] = np.clip(np.sqrt(10**((surface-g.magnitude)/2.5)/np.pi), 3, 20)
     g['seeing'] = 1.2+.15*ndtri(u.seeing)
     g['blue'] = np.clip(.25+.5*(1-g.bulge_fraction)+.18*ndtri(u.colour)-.25*g.early, 0, 1)
     g['sky'] = ndtri(u.sky)
+    g['ra'], g['dec'] = 110+150*u.ra, np.rad2deg(np.arcsin(.87*u.dec))
     return g
 
-# %% ../nbs/foundations/simulate.ipynb #41e38779
-def _scale_length(g, level=.9): # float array, in units of R90
-    "Scale length of the disk such that a circle of radius 1 holds 90 % of the light, by bisection of the growth curve."
+# %% ../nbs/foundations/simulate.ipynb #b6f68a91
+def _scale_length(g): # float array, in units of R90
+    "Scale length of the disk such that a circle of radius 1 holds 90 % of the Petrosian flux, by bisection of the growth curve."
     bt, n, size = (g[c].to_numpy('float64') for c in ('bulge_fraction', 'bulge_n', 'bulge_size'))
+    level = .9*(1-.18*bt*(n-1)/3)
     low, high = np.full(len(bt), 1e-3), np.full(len(bt), 60.)
     for _ in range(30):
         r = (low+high)/2
@@ -179,13 +181,13 @@ def _bulge(g, p): # (n, n) float32, sums to 1
     light = _sersic(np.sqrt(r*r+np.float32((.5*p.step)**2)), np.float32(g.bulge_n), np.float32(g.bulge_size*g.scale_length))
     return light/light.sum()
 
-# %% ../nbs/foundations/simulate.ipynb #e78454f2
+# %% ../nbs/foundations/simulate.ipynb #57d09e02
 def _flux(magnitude): return np.float32(10**((22.5-magnitude)/2.5))     # nanomaggies
 
 def _colours(blue): # three (3,) float32 arrays: flux in g, r, i over that in r
     "Colours of the bulge, of the old disk and of young stars."
     c = lambda g_r, r_i: np.array([10**(-.4*g_r), 1, 10**(.4*r_i)], 'float32')
-    return c(.88, .42), c(.78-.42*blue, .38-.18*blue), c(.1*(1-blue), .05)
+    return c(.88, .42), c(.8-.48*blue, .38-.2*blue), c(.1*(1-blue), .05)
 
 def scene(
     g,      # one row of `galaxies`, as a namedtuple
@@ -196,8 +198,9 @@ def scene(
     red, mid, hot = (c[:, None, None] for c in _colours(g.blue))
     image = _flux(g.magnitude)*(bt*_bulge(g, p)*red+(1-bt)*(old*mid+young*hot))
     if g.dust and g.disk_q < .45:
-        lane = np.exp(-((p.v-np.float32(.02))/np.float32(.055))**2/2-(p.u/np.float32(.9))**4)
-        image *= np.exp(-np.float32(1.8*g.dust)*lane*np.array([1.25, 1, .75], 'float32')[:, None, None])
+        lane = np.exp(-((p.v-np.float32(.025))/np.float32(.04))**2/2-(p.u/np.float32(.9))**4)
+        image *= np.exp(-np.float32(2.6*g.dust)*lane*np.array([1.25, 1, .75], 'float32')[:, None, None])
+    if g.artifact: image = _spoil(image, g, p, rng)
     return _neighbours(image, g, p, rng), p.step
 
 # %% ../nbs/foundations/simulate.ipynb #0281be21
@@ -238,7 +241,21 @@ def _neighbours(image, g, p, rng): # (3, n, n) float32, the same array
         d = 1.5-g.crowd; _point(image, p, d*np.cos(g.crowd_angle), d*np.sin(g.crowd_angle), total*(.02+.35*g.crowd), _star_colour(rng))
     return image
 
-# %% ../nbs/foundations/simulate.ipynb #5f499523
+# %% ../nbs/foundations/simulate.ipynb #0da6ec6b
+def _spoil(image, g, p, rng): # (3, n, n) float32
+    "What is no galaxy: a satellite's streak (kind 0), a saturated star (1), or the object itself is a star (3); a missing band (2) comes after the exposure."
+    if g.artifact_kind == 0:
+        a, d, k = rng.uniform(0, np.pi), rng.uniform(-1, 1), rng.integers(3)
+        image[k] += np.float32(.1+.8*g.artifact)*np.exp(-((p.x*np.cos(a)+p.y*np.sin(a)-d)/np.float32(p.step))**2)
+    elif g.artifact_kind == 1:
+        a, d = rng.uniform(0, 2*np.pi), 1+3*(1-g.artifact); x, y = p.x-np.float32(d*np.cos(a)), p.y-np.float32(d*np.sin(a)); r2 = x*x+y*y+p.step**2
+        spikes = np.exp(-np.minimum(np.abs(x), np.abs(y))/np.float32(p.step))/np.sqrt(r2)*np.float32(.3*p.step)
+        image += _flux(12.5-1.5*g.artifact)*np.float32(p.step**2)*(np.float32(.012)/r2**1.25+np.float32(.3)*spikes)*_star_colour(rng)[:, None, None]
+    elif g.artifact_kind == 3:
+        image *= 0; _point(image, p, 0, 0, _flux(g.magnitude), _star_colour(rng))
+    return image
+
+# %% ../nbs/foundations/simulate.ipynb #3d24ec3d
 _NOISE = {'shallow': 2.5, 'legacy': 1., 'coadd': .35}     # noise of a pixel over that of one exposure
 
 def expose(
@@ -253,22 +270,24 @@ def expose(
     f2 = fft.rfftfreq(n)[None]**2+fft.fftfreq(n)[:, None]**2
     transfer = (.85*np.exp(-2*np.pi**2*s**2*f2)+.15*np.exp(-2*np.pi**2*(2.2*s)**2*f2)).astype('float32')
     out = fft.irfft2(fft.rfft2(image)*transfer, s=(n, n))[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-    sky, photon = (np.array(a, 'float32')[:, None, None] for a in ([.014, .022, .042], [.0012, .0016, .0022]))
+    sky, photon = (np.array(a, 'float32')[:, None, None] for a in ([.013, .020, .032], [.0012, .0016, .0022]))
     noise = np.sqrt((sky*size)**2+photon*np.maximum(out, 0))*np.float32(_NOISE[depth])
     return (out+noise*rng.standard_normal(out.shape, dtype='float32'))/size**2
 
-# %% ../nbs/foundations/simulate.ipynb #05c01328
+# %% ../nbs/foundations/simulate.ipynb #87f3ab1e
 def composite(
     image,      # (3, n, n) float32, g, r, i, nanomaggies per SDSS pixel
-    q:float=9.  # softening: larger shows fainter light
+    q:float=8.  # softening: larger shows fainter light
 )->np.ndarray:  # (n, n, 3) uint8
     "The colour stretch of Lupton et al. 2004: asinh of the mean of the bands, which keeps the colour of bright pixels."
-    rgb = np.moveaxis(image[::-1]*np.array([1.25, 1.5, 1.9], 'float32')[:, None, None], 0, -1)
+    rgb = np.moveaxis(image[::-1]*np.array([1.33, 1.5, 2.25], 'float32')[:, None, None], 0, -1)
     mean = np.maximum(rgb.mean(-1, keepdims=True), np.float32(1e-6))
     rgb = rgb*(np.arcsinh(mean*np.float32(q))/(np.float32(q)*mean))
     return (rgb/np.maximum(rgb.max(-1, keepdims=True), 1)*255).clip(0, 255).astype('uint8')
 
-# %% ../nbs/foundations/simulate.ipynb #51a040cc
+# %% ../nbs/foundations/simulate.ipynb #c8639c01
+_SKY = np.array([.0013, .0067, .006], 'float32')[:, None, None]   # what is left of the sky, nanomaggies per pixel in g, r, i
+
 def draw_galaxy(
     g,                  # one row of `galaxies`, as a namedtuple (`itertuples`)
     depth:str='legacy'  # 'shallow', 'legacy' or 'coadd'
@@ -276,7 +295,8 @@ def draw_galaxy(
     "The colour image of one galaxy, made on SDSS's pixels and resampled to the survey's cutout."
     rng = _stream(g.seed, g.number, 'pixels')
     image, step = scene(g, rng)
-    image = expose(image, g, rng, step, depth)+np.float32(.004*(1+.5*g.sky))
+    image = expose(image, g, rng, step, depth)+_SKY*np.float32(1+.4*g.sky)
+    if g.artifact and g.artifact_kind == 2: image[g.number%3] = 0
     return Image.fromarray(composite(image)).resize((SIDE, SIDE), Image.BICUBIC)
 
 # %% ../nbs/foundations/simulate.ipynb #6a2ba738
@@ -307,35 +327,35 @@ def visible(
     for k in range(1, 6): f[f'arms{k}'] = (g.n_arms == k)*f.arms*(1-.5*g.flocculence)
     return f
 
-# %% ../nbs/foundations/simulate.ipynb #9540aa50
+# %% ../nbs/foundations/simulate.ipynb #94c366c7
 _EYE = {
-    'Class1.2': dict(one=-1.94, disk=0.17, edge=0.12, thin=0.13, arms=1.58, bar=1.01, ring=0.48, dust=0.95, disturbed=0.33, irregular=0.11, merger=0.62, bulge=-0.73, clear=0.2, blue=0.16),
-    'Class1.3': dict(one=-2.94, disk=-0.23, irregular=0.2, merger=0.57, crowd=0.48, artifact=0.98, clear=-0.21, blue=0.35),
-    'Class2.1': dict(one=-3.11, flat=0.22, edge=1.61, thin=1.05, arms=-0.4, bar=-0.4, ring=-0.44, dust=0.62, boxy=0.79, irregular=-1.43),
-    'Class3.1': dict(one=-1.47, flat=0.72, arms=-0.69, bar=1.83, ring=-1.35, bulge=-1.63),
-    'Class4.1': dict(one=-2.53, disk=0.78, flat=-0.44, edge=-0.1, arms=3, bar=0.57, ring=-1.53, irregular=-0.13, clear=0.18, blue=0.88),
-    'Class5.1': dict(one=-2.83, disk=0.11, irregular=2.35, bulge=-0.09, blue=0.13),
-    'Class5.2': dict(one=0.5, arms=0.99, irregular=1.43, bulge=-0.66, blue=-1.19),
-    'Class5.4': dict(one=-0.89, disk=-0.12, flat=-0.13, arms=-0.39, ring=-0.2, bulge=0.14, blue=-0.07),
-    'Class6.1': dict(one=-2.36, disk=0.22, edge=-0.73, arms=-0.64, bar=0.35, ring=0.66, lens=0.22, dust=0.1, disturbed=0.96, irregular=0.29, merger=0.94, crowd=0.79, artifact=-0.99, clear=0.18, blue=0.26),
-    'Class7.1': dict(one=2.62, flat=-4.97, thin=-3.31),
-    'Class7.3': dict(one=-4.34, flat=0.18, edge=2.46, thin=1.6, merger=-1.78, crowd=0.48),
-    'Class8.1': dict(one=-1.15, disk=0.15, arms=0.08, bar=1.9, ring=2.92, bulge=0.15, clear=0.14, blue=-1.24),
-    'Class8.2': dict(one=-0.78, arms=0.56, clear=-4.14),
-    'Class8.3': dict(one=-1.84, arms=0.84, disturbed=0.06, irregular=1.15),
-    'Class8.4': dict(one=-2.9, disturbed=1.12, irregular=1.74, blue=0.68),
-    'Class8.6': dict(one=-1.51, disturbed=1.63, merger=0.28, crowd=0.32),
-    'Class8.7': dict(one=-2.71, edge=0.06, thin=0.06, dust=2.34),
-    'Class9.2': dict(one=-2.2, boxy=0.7, crowd=0.24, bulge=-0.08),
-    'Class9.3': dict(one=-2.14, thin=0.41, bulge=-3.26, blue=0.11),
-    'Class10.1': dict(one=-0.64, arms=0.65, ring=1.21, irregular=-0.35, bulge=0.99, tight=0.55, floc=0.38, clear=-0.98),
-    'Class10.3': dict(one=-0.91, arms=-0.59, disturbed=0.72, irregular=0.26, merger=0.89, tight=-0.86, floc=-1.14, blue=0.28),
-    'Class11.1': dict(one=-1.46, arms=-0.94, disturbed=0.53, irregular=0.39, merger=1.23, arms1=2.93),
-    'Class11.2': dict(bar=1.67, tight=-1.39, arms2=0.06),
-    'Class11.3': dict(one=-1.15, arms3=1.56),
-    'Class11.4': dict(one=-1.71, arms4=1.48),
-    'Class11.5': dict(one=-2.25, arms5=1.51, floc=0.32),
-    'Class11.6': dict(one=0.2, arms=-0.58, ring=1.63, irregular=0.23, floc=0.36, clear=-0.36),
+    'Class1.2': dict(one=-1.71, disk=0.19, edge=0.16, thin=0.15, arms=1.39, bar=0.81, ring=0.99, dust=0.27, disturbed=0.3, irregular=0.16, merger=0.33, bulge=-1.08, clear=0.19, blue=0.18),
+    'Class1.3': dict(one=-2.85, disk=-0.26, irregular=0.59, merger=0.55, crowd=0.42, artifact=0.96, clear=-0.68, blue=0.46),
+    'Class2.1': dict(one=-2.94, flat=0.13, edge=1.62, thin=1.15, arms=-0.79, bar=-0.38, ring=-0.65, dust=0.96, boxy=0.65, irregular=-0.68),
+    'Class3.1': dict(one=-2.01, flat=0.82, arms=-0.56, bar=2.12, ring=-0.25, bulge=-0.88),
+    'Class4.1': dict(one=-1.8, disk=0.62, flat=-0.61, edge=-0.59, arms=2.63, bar=0.66, ring=-0.78, irregular=-0.59, clear=0.24, blue=0.63),
+    'Class5.1': dict(one=-2.76, disk=0.14, irregular=1.8, bulge=-0.32, blue=0.15),
+    'Class5.2': dict(arms=0.24, irregular=0.41, bulge=-1.77),
+    'Class5.4': dict(one=-0.87, disk=-0.12, flat=-0.18, arms=-0.33, ring=-0.11, bulge=0.06, blue=-0.13),
+    'Class6.1': dict(one=-2.28, disk=0.19, edge=-0.66, arms=-0.55, bar=0.19, ring=0.95, lens=0.35, dust=0.19, disturbed=0.38, irregular=0.85, merger=1.33, crowd=0.41, artifact=-0.88, clear=0.17, blue=0.19),
+    'Class7.1': dict(one=2.71, flat=-5.27, thin=-4.06),
+    'Class7.3': dict(one=-3.75, flat=0.06, edge=2.91, thin=1.65, merger=-0.5, crowd=-1.42),
+    'Class8.1': dict(one=-1.31, disk=0.18, arms=0.21, bar=0.96, ring=2.82, bulge=0.12, clear=0.17, blue=-0.84),
+    'Class8.2': dict(one=-1.53, edge=-0.11, arms=-0.08),
+    'Class8.3': dict(one=-1.95, arms=0.78, disturbed=1.46, irregular=0.34),
+    'Class8.4': dict(one=-3.28, disturbed=1.73, irregular=1.02, blue=1.04),
+    'Class8.6': dict(one=-1.82, disturbed=1.77, merger=0.87, crowd=0.16),
+    'Class8.7': dict(one=-2.98, edge=0.11, thin=0.11, dust=2.58),
+    'Class9.2': dict(one=-4.5, boxy=0.14, crowd=1.79, bulge=0.4),
+    'Class9.3': dict(one=-1.81, thin=0.1, blue=0.15),
+    'Class10.1': dict(one=-0.57, arms=0.46, ring=0.43, irregular=-0.65, bulge=0.07, tight=0.76, floc=0.11),
+    'Class10.3': dict(one=-1.08, arms=-0.77, disturbed=1.36, irregular=0.7, merger=0.39, tight=-0.9, floc=-0.8, blue=0.23),
+    'Class11.1': dict(one=-1.2, arms=-0.82, disturbed=1.91, irregular=0.09, merger=0.76, arms1=0.56),
+    'Class11.2': dict(bar=1.56, tight=-1.54, arms2=0.14),
+    'Class11.3': dict(one=-1.24, arms3=1.65),
+    'Class11.4': dict(one=-1.67, arms4=1.69),
+    'Class11.5': dict(one=-2.44, floc=0.63, arms5=1.99),
+    'Class11.6': dict(one=0.43, arms=-0.57, ring=0.44, irregular=0.35, tight=0.14, floc=0.45, clear=-0.31),
 }
 
 # %% ../nbs/foundations/simulate.ipynb #22335fca
@@ -382,7 +402,7 @@ def vote(
     counts = np.concatenate([(said[:, :, k, None] == np.arange(len(q.classes))).sum(1) for k, q in enumerate(QUESTIONS)], axis=1)
     return pd.DataFrame(np.column_stack([n, counts, (said >= 0).sum(1)]), g.index, ['n_votes', *COUNTS, *TOTALS], 'float32')
 
-# %% ../nbs/foundations/simulate.ipynb #48b70826
+# %% ../nbs/foundations/simulate.ipynb #9b93ce8f
 def _fractions(votes): # DataFrame, (n, 37) cumulative
     "Cumulative fractions of counted votes."
     conditional = pd.concat([votes[[c.replace('Class', 'Count') for c in q.classes]].div(votes[f'Total{q.number}'].replace(0, np.nan), axis=0) for q in QUESTIONS], axis=1)
@@ -402,72 +422,155 @@ def simulate_catalogue(
     true = to_cumulative(answer_probabilities(g, depth, kind) if kind == 'debiased' else p)
     ids = pd.Series([f'sim-{seed}-{i}' for i in g.number], name='galaxy_id')
     labels = true if kind == 'debiased' else _fractions(votes)
-    catalogue = pd.concat([ids, labels, votes], axis=1)
+    catalogue = pd.concat([ids, labels, votes, g[['ra', 'dec', 'number']]], axis=1)
     truth = pd.concat([ids, true, g.drop(columns=['early'])], axis=1)
     catalogue.attrs = {'source': 'simulated', 'kind': {'votes': 'raw'}.get(kind, kind), 'name': f'simulated-{seed}'}
     truth.attrs = catalogue.attrs | {'kind': 'truth'}
     return catalogue, truth
 
-# %% ../nbs/foundations/simulate.ipynb #41dcaec7
-VERSION = 1     # of the simulated sky: raised whenever its pixels or votes change
-
-def _write_images(folder, seed, start, stop, depth, name): # int, images written
-    "Draw the galaxies `start` to `stop` that are not there yet; each file appears whole or not at all."
-    todo = [i for i in range(start, stop) if not (folder/name(i)).exists()]
-    if not todo: return 0
-    rows = galaxies(stop-start, seed, start).set_index('number', drop=False).loc[todo]
-    for g in rows.itertuples():
-        part = folder/f'{name(g.number)}.part'
-        draw_galaxy(g, depth).save(part, 'JPEG', quality=90)
-        os.replace(part, folder/name(g.number))
-    return len(todo)
-
-# %% ../nbs/foundations/simulate.ipynb #a0f70b8a
+# %% ../nbs/foundations/simulate.ipynb #45584cef
 class _Tables:
-    "Tables written block by block beside their final names, and renamed together when all is there."
+    "Tables written block by block beside their final names, and renamed when all is there."
     def __init__(self, dest): self.dest, self.writers = dest, {}
     def add(self, name, df): # None
         part = self.dest/f'{name}.part'
-        if name.endswith('.csv'): df.to_csv(part, index=False, mode='a' if name in self.writers else 'w', header=name not in self.writers); self.writers.setdefault(name, None)
-        else:
-            table = pa.Table.from_pandas(df, preserve_index=False)
-            self.writers.setdefault(name, None) or self.writers.update({name: pq.ParquetWriter(part, table.schema)})
-            self.writers[name].write_table(table)
+        if '.csv' in name: df.to_csv(part, index=False, mode='a' if name in self.writers else 'w', header=name not in self.writers, compression='gzip' if name.endswith('.gz') else None)
+        elif name not in self.writers: self.writers[name] = pq.ParquetWriter(part, pa.Table.from_pandas(df, preserve_index=False).schema)
+        if self.writers.setdefault(name, None): self.writers[name].write_table(pa.Table.from_pandas(df, self.writers[name].schema, preserve_index=False))
     def close(self): # None
-        for w in self.writers.values(): w and w.close()
+        for w in filter(None, self.writers.values()): w.close()
         for name in self.writers: os.replace(self.dest/f'{name}.part', self.dest/name)
 
-# %% ../nbs/foundations/simulate.ipynb #969d6cb1
-def _kaggle(cat, truth): # dict of tables
-    number = truth.number+100000
-    return {'training_solutions_rev1.csv': pd.concat([number.rename('GalaxyID'), cat[CLASSES].round(6)], axis=1)}
-
+# %% ../nbs/foundations/simulate.ipynb #6712e110
 def _simulated(cat, truth): # dict of tables
-    return {'catalogue.parquet': cat.assign(file='images/'+cat.galaxy_id+'.jpg')}
+    "The project's own layout: the catalogue as it is, with the image's path relative to the survey."
+    return {'catalogue.parquet': cat.drop(columns='number').assign(file='images/'+cat.galaxy_id+'.jpg')}
 
-class _Name:
-    "The file name of galaxy i."
-    def __init__(self, form): self.form = form
-    def __call__(self, i): return self.form.format(i=i, kaggle=i+100000)
+def _kaggle(cat, truth): # dict of tables
+    "Kaggle's challenge: cumulative fractions, no counts."
+    return {'training_solutions_rev1.csv': cat[CLASSES].round(6).assign(GalaxyID=cat.number+100000)[['GalaxyID', *CLASSES]]}
 
-# %% ../nbs/foundations/simulate.ipynb #441939df
-_LAYOUTS = {'simulated': (_simulated, 'images', 'sim-{seed}-{{i}}.jpg'), 'kaggle': (_kaggle, 'images_training_rev1', '{{kaggle}}.jpg')}
+# %% ../nbs/foundations/simulate.ipynb #f55ac251
+_OBJID = 587722980000000000      # object ids count up from here
+
+def _hart16(cat, truth): # dict of tables
+    "Hart et al. 2016: count, weight, fraction, weighted fraction, debiased fraction and flag of every answer; the mapping from objid to asset_id."
+    objid, n = _OBJID+cat.number, cat.n_votes.astype(int)
+    table, debiased = {'dr7objid': objid, 'ra': cat.ra, 'dec': cat.dec, 'total_classifications': n, 'total_votes': cat[COUNTS].sum(axis=1).astype(int)}, answer_probabilities(truth, kind='debiased')
+    for c, count, name in zip(CLASSES, COUNTS, ANSWERS.hart16):
+        votes = cat[count].astype(int); total = cat[f'Total{ANSWERS.question[c]}']; fraction = (votes/total.where(total > 0)).fillna(0).round(3)
+        table |= {f'{name}_count': votes, f'{name}_weight': votes, f'{name}_fraction': fraction, f'{name}_weighted_fraction': fraction,
+                  f'{name}_debiased': debiased[c].round(6), f'{name}_flag': ((debiased[c] >= .8) & (total >= 10)).astype(int)}
+    return {'gz2_hart16.csv': pd.DataFrame(table), 'gz2_filename_mapping.csv': pd.DataFrame({'objid': objid, 'sample': 'original', 'asset_id': cat.number+1})}
+
+# %% ../nbs/foundations/simulate.ipynb #7f204e99
+_OBJID = 587722980000000000      # object ids count up from here
+
+_SUMMARY = ['smooth_inbetween', 'smooth_round', 'smooth_cigar', 'edge_on_disk', 'unbarred_spiral', 'barred_spiral', 'featured_without_bar_or_spiral']
+
+def _winners(cat): # DataFrame, one column a question
+    "The winning answer of every question of `galaxy-datasets`; '-': too few were asked, 'deadlock': a tie."
+    out = {}
+    for q in [q for q in QUESTIONS if q.number != 8]:
+        votes = cat[[c.replace('Class', 'Count') for c in q.classes]].to_numpy(); top = np.sort(votes, axis=1)[:, -2:]
+        won = np.where(top[:, 0] == top[:, 1], 'deadlock', ANSWERS.gz2[q.classes].to_numpy()[votes.argmax(1)])
+        reached = {'Class2.2': 'Class1.2'}.get(q.parent, q.parent)
+        if q.parent: won = np.where(cat[reached.replace('Class', 'Count')] > .5*cat.Total1, won, '-')
+        out[f'{q.slug}-gz2_semantic'] = won
+    return pd.DataFrame(out, index=cat.index)
+
+def _summary(won): # Series of names, None where no summary applies
+    "The seven classes of the summary column."
+    is_ = lambda c: (won[f'{QUESTIONS[int(c[5])-1].slug}-gz2_semantic'] == ANSWERS.gz2[c])
+    smooth, face = is_('Class1.1'), is_('Class1.2') & is_('Class2.2')
+    rules = [smooth & is_('Class7.2'), smooth & is_('Class7.1'), smooth & is_('Class7.3'), is_('Class1.2') & is_('Class2.1'),
+             face & is_('Class4.1') & is_('Class3.2'), face & is_('Class4.1') & is_('Class3.1'), face & is_('Class4.2') & is_('Class3.2')]
+    return pd.Series(np.select(rules, range(7), -1), won.index)
+
+# %% ../nbs/foundations/simulate.ipynb #e9448a0a
+def _modern(cat): # DataFrame
+    "The columns that `galaxy-datasets` and the Hub data set share: counts, fractions, totals, winners, summary."
+    table = {'id_str': (_OBJID+cat.number).astype(str), 'ra': cat.ra, 'dec': cat.dec}
+    for q in [q for q in QUESTIONS if q.number != 8]:
+        total = cat[f'Total{q.number}']
+        for c in q.classes: table |= {ANSWERS.gz2[c]: cat[c.replace('Class', 'Count')].astype('int32'), f'{ANSWERS.gz2[c]}_fraction': cat[c.replace('Class', 'Count')]/total.where(total > 0)}
+        table[f'{q.slug}-gz2_total-votes'] = total.astype('int32')
+    won = _winners(cat); label = _summary(won)
+    return pd.concat([pd.DataFrame(table), won], axis=1).assign(label=label, summary=label.map(dict(enumerate(_SUMMARY))))
+
+def _gz2(cat, truth): # dict of tables: every fifth galaxy is for testing
+    "The `galaxy-datasets` catalogue, split 80 to 20."
+    table = _modern(cat).assign(iauname=[f'J{r/15*1e4:010.2f}{d*1e4:+09.1f}' for r, d in zip(cat.ra, cat.dec)], filename=(_OBJID+cat.number).astype(str)+'.jpg', subfolder='587722')
+    test = cat.number % 5 == 4
+    return {'gz2_train_catalog.parquet': table[~test], 'gz2_test_catalog.parquet': table[test]}
+
+# %% ../nbs/foundations/simulate.ipynb #0b834a80
+_LAYOUTS = {     # its tables, its folder of images, its name for galaxy i
+    'simulated': (_simulated, 'images', lambda seed, i: f'sim-{seed}-{i}'),
+    'kaggle':    (_kaggle, 'images_training_rev1', lambda seed, i: str(100000+i)),
+    'gz2':       (_gz2, 'images/587722', lambda seed, i: str(_OBJID+i)),
+    'hart16':    (_hart16, 'images', lambda seed, i: str(1+i)),
+    'hf':        (lambda cat, truth: {}, 'data', lambda seed, i: str(_OBJID+i))}
 
 def _claim(dest, survey): # None
     "Make `dest` the folder of this survey; raises `ValueError` where it holds another one."
     dest.mkdir(parents=True, exist_ok=True); file = dest/'survey.json'
     if file.exists():
         old = json.loads(file.read_text())
-        if {k: v for k, v in old.items() if k != 'n'} != {k: v for k, v in survey.items() if k != 'n'}:
-            raise ValueError(f'{dest} holds another survey ({old}): choose another folder, or remove it first')
+        free = {'n': 0} if survey['layout'] != 'hf' else {}     # a survey may grow; shards are named by their number
+        if old | free != survey | free: raise ValueError(f'{dest} holds another survey ({old}): choose another folder, or remove it first')
     part = dest/'survey.json.part'; part.write_text(json.dumps(survey, indent=1)); os.replace(part, file)
 
-# %% ../nbs/foundations/simulate.ipynb #a62ef827
+# %% ../nbs/foundations/simulate.ipynb #01ee5930
+def _jpeg(g, depth): # bytes
+    "One galaxy as a JPEG of the survey's quality."
+    file = io.BytesIO(); draw_galaxy(g, depth).save(file, 'JPEG', quality=75)
+    return file.getvalue()
+
+def _write_images(dest, layout, seed, start, stop, depth): # int, images written
+    "Draw the galaxies `start` to `stop` that are not there yet; each file appears whole or not at all."
+    _, folder, name = _LAYOUTS[layout]; path = {i: dest/folder/f'{name(seed, i)}.jpg' for i in range(start, stop)}
+    todo = [i for i in path if not path[i].exists()]
+    for g in galaxies(stop-start, seed, start).itertuples() if todo else []:
+        if g.number not in todo: continue
+        part = path[g.number].with_suffix('.part'); part.write_bytes(_jpeg(g, depth)); os.replace(part, path[g.number])
+    return len(todo)
+
+def _write_shard(dest, name, seed, numbers, depth): # int, images written
+    "One parquet shard with the image bytes inside."
+    file = dest/'data'/name
+    if file.exists(): return 0
+    start = numbers[0]; cat, _ = simulate_catalogue(numbers[-1]-start+1, seed, depth, 'votes', start)
+    g = galaxies(len(cat), seed, start); keep = g.number.isin(numbers)
+    table = _modern(cat[keep].reset_index(drop=True))
+    table.insert(0, 'image', [{'bytes': _jpeg(r, depth), 'path': f'{_OBJID+r.number}.jpg'} for r in g[keep].itertuples()])
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), file.with_suffix('.part')); os.replace(file.with_suffix('.part'), file)
+    return len(table)
+
+# %% ../nbs/foundations/simulate.ipynb #911b9d4b
+def _shards(dest, n, seed, depth, size=1000): # list of jobs
+    "Every fifth galaxy is for testing; a thousand galaxies a shard."
+    split = {'train': [i for i in range(n) if i % 5 < 4], 'test': [i for i in range(n) if i % 5 == 4]}
+    parts = {k: [v[i:i+size] for i in range(0, len(v), size)] for k, v in split.items()}
+    return [delayed(_write_shard)(dest, f'{k}-{i:05d}-of-{len(p):05d}.parquet', seed, numbers, depth) for k, p in parts.items() for i, numbers in enumerate(p)]
+
+def _write_tables(dest, n, seed, depth, kind, layout, progress, block=4000): # None
+    "The layout's tables and the truth, in blocks, so that memory does not grow with the survey."
+    tables, _, name = _LAYOUTS[layout]; out = _Tables(dest)
+    for start in tqdm(range(0, n, block), desc='voting', disable=not progress or n <= block):
+        cat, truth = simulate_catalogue(min(block, n-start), seed, depth, kind, start)
+        truth['galaxy_id'] = [name(seed, i) for i in truth.number]
+        for file, df in {**tables(cat, truth), 'truth.parquet': truth}.items(): out.add(file, df)
+    out.close()
+
+# %% ../nbs/foundations/simulate.ipynb #694db886
+VERSION = 2     # of the simulated sky: raised whenever its pixels or votes change
+
 def simulate_survey(
     n:int,                      # galaxies
     seed:int,                   # galaxy i depends on the seed and on i alone
     dest,                       # folder to write to; an interrupted survey is continued
-    layout:str='kaggle',        # 'simulated' or 'kaggle'
+    layout:str='kaggle',        # 'simulated', 'kaggle', 'gz2', 'hart16' or 'hf'
     images:bool=True,           # False: tables alone
     kind:str='votes',           # 'votes' or 'debiased'
     depth:str='legacy',         # 'shallow', 'legacy' or 'coadd'
@@ -477,16 +580,15 @@ def simulate_survey(
     "Write a survey to disk in a public layout, its true probabilities and parameters beside it in truth.parquet. Raises `ValueError` for an unknown layout or a folder that holds another survey."
     for what, value, allowed in (('layout', layout, _LAYOUTS), ('kind', kind, ('votes', 'debiased')), ('depth', depth, _NOISE)):
         if value not in allowed: raise ValueError(f'unknown {what} {value!r}: choose one of {list(allowed)}')
-    dest, (tables, folder, form) = Path(dest), _LAYOUTS[layout]
+    if kind == 'debiased' and layout in ('gz2', 'hf'): raise ValueError(f'layout {layout!r} holds raw votes only: choose kind="votes", or another layout')
+    if layout == 'hf' and not images: raise ValueError("layout 'hf' keeps the images inside its tables: choose another layout with images=False")
+    dest = Path(dest)
     _claim(dest, dict(n=n, seed=seed, kind=kind, depth=depth, layout=layout, version=VERSION))
     if images:
-        (dest/folder).mkdir(exist_ok=True)
-        jobs = [delayed(_write_images)(dest/folder, seed, i, min(i+50, n), depth, _Name(form.format(seed=seed))) for i in range(0, n, 50)]
+        (dest/_LAYOUTS[layout][1]).mkdir(parents=True, exist_ok=True)
+        jobs = _shards(dest, n, seed, depth) if layout == 'hf' else [delayed(_write_images)(dest, layout, seed, i, min(i+50, n), depth) for i in range(0, n, 50)]
         done = Parallel(n_jobs=workers or min(os.cpu_count() or 1, 8), return_as='generator_unordered')(jobs)
-        for _ in tqdm(done, total=len(jobs), desc='drawing, 50 galaxies each', disable=not progress): pass
-    out = _Tables(dest)
-    for start in tqdm(range(0, n, 5000), desc='voting', disable=not progress or n <= 5000):
-        cat, truth = simulate_catalogue(min(5000, n-start), seed, depth, kind, start)
-        for name, df in {**tables(cat, truth), 'truth.parquet': truth}.items(): out.add(name, df)
-    out.close()
+        with tqdm(total=n, desc='drawing', unit='galaxy', disable=not progress) as bar:
+            for k in done: bar.update(k)
+    _write_tables(dest, n, seed, depth, kind, layout, progress)
     return dest
