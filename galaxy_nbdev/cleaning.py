@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['LIMITS', 'check_table', 'measure_pixels', 'measure_image', 'check_images', 'check_catalogue', 'clean',
-           'CleaningReport']
+           'CleaningReport', 'same_sky', 'drop_same_sky']
 
-# %% ../nbs/01_cleaning.ipynb #bf98ea56
+# %% ../nbs/01_cleaning.ipynb #3ac244cb
 import base64, hashlib, html, io
 import numpy as np, pandas as pd
-from scipy import ndimage
+from scipy import ndimage, spatial
 from .images import crop_resize, decode, in_parallel, open_crop, open_image, read_bytes
 from .schema import CLASSES, QUESTIONS, check_tree, present
 
@@ -42,8 +42,8 @@ def _half_known(df):
         if present(df, q): out = out.mask(df[q.classes].isna().sum(axis=1).between(1, len(q.classes)-1), q.number)
     return out
 
-# %% ../nbs/01_cleaning.ipynb #803e5a28
-LIMITS = {'black': .04, 'alone': .2, 'streak': .4}     # shares: of the rows or columns, of the pixels, of the side
+# %% ../nbs/01_cleaning.ipynb #4f9ec651
+LIMITS = {'black': .04, 'alone': .2, 'streak': .3}     # shares: of the rows or columns, of the pixels, of the side
 
 def measure_pixels(
     a:np.ndarray    # (h, w, 3) uint8, about 100 pixels wide
@@ -169,3 +169,60 @@ def _card(galaxy_id, path, checks, detail):
         picture = f'<img src="data:image/jpeg;base64,{base64.b64encode(b.getvalue()).decode()}" alt="galaxy {html.escape(galaxy_id)}" width="96" height="96">'
     except (ValueError, OSError): picture = '<div style="width:96px;height:96px;background:#ccc;color:#333;display:flex;align-items:center;justify-content:center">no picture</div>'
     return f'<div style="width:110px;font-size:10px;overflow-wrap:anywhere" title="{html.escape(detail)}">{picture}<br><b>{html.escape(checks)}</b><br>{html.escape(galaxy_id)}</div>'
+
+# %% ../nbs/01_cleaning.ipynb #a6f2790e
+def same_sky(
+    a:pd.DataFrame,             # a catalogue
+    b:pd.DataFrame,             # another
+    arcsec:float=2.,            # largest separation
+    grey:float=.5,              # largest mean difference of two thumbnails, levels of 255
+    pictures:bool|None=None     # compare pictures; None: where no id and no position serves
+)->pd.DataFrame:                # one row a pair: a, b (galaxy ids), by ('id', 'objid', 'position' or 'picture'), distance (arcsec or grey levels)
+    "Galaxies that stand in both catalogues, under whatever id."
+    pairs = []
+    for key in ('galaxy_id', 'objid'):
+        if key in a and key in b and (key == 'objid' or a.attrs.get('source') == b.attrs.get('source') is not None):
+            m = a[['galaxy_id']].assign(k=a[key].to_numpy()).dropna().merge(b[['galaxy_id']].assign(k=b[key].to_numpy()).dropna(), on='k', suffixes=('_a', '_b'))
+            pairs.append((m.galaxy_id_a, m.galaxy_id_b, 'id' if key == 'galaxy_id' else key, 0.))
+    if all(c in t and t[c].notna().any() for c in ('ra', 'dec') for t in (a, b)): pairs.append(_by_position(a, b, arcsec))
+    if pictures or pictures is None and not pairs: pairs.append(_by_picture(a, b, grey))
+    out = pd.concat([pd.DataFrame({'a': list(i), 'b': list(j), 'by': by, 'distance': d}) for i, j, by, d in pairs], ignore_index=True)
+    return out.drop_duplicates(['a', 'b'], ignore_index=True)
+
+# %% ../nbs/01_cleaning.ipynb #d9a05a9c
+def _by_position(a, b, arcsec):
+    "Pairs closer than `arcsec` on the sphere."
+    a, b = (t[t.ra.notna()&t.dec.notna()] for t in (a, b))
+    def vectors(t):
+        ra, dec = np.deg2rad(t.ra.to_numpy('float64')), np.deg2rad(t.dec.to_numpy('float64'))
+        return np.column_stack([np.cos(dec)*np.cos(ra), np.cos(dec)*np.sin(ra), np.sin(dec)])
+    return _near(a, b, vectors(a), vectors(b), 2*np.sin(np.deg2rad(arcsec/3600)/2), 'position', lambda i, j, chord: np.rad2deg(2*np.arcsin(chord/2))*3600, p=2)
+
+def _by_picture(a, b, grey):
+    "Pairs whose thumbnails differ by less than `grey`: candidates by their 4 x 4 block means, which never differ by more than the pictures do."
+    x, y = ([np.asarray(p, 'int16') for p in in_parallel(_thumbnail, t.path.tolist(), desc='thumbnails', chunksize=64)] for t in (a, b))
+    def blocks(t): return np.stack(t).reshape(len(t), 4, 6, 4, 6, 3).mean((2, 4)).reshape(len(t), -1)
+    def distance(i, j, _): return np.array([np.abs(x[k]-y[l]).mean() for k, l in zip(i, j)])
+    i, j, by, d = _near(a, b, blocks(x), blocks(y), grey*48, 'picture', distance, p=1)
+    return i[d < grey], j[d < grey], by, d[d < grey]
+
+def _near(a, b, x, y, radius, by, distance, p):
+    "Pairs of rows closer than `radius`."
+    found = spatial.cKDTree(x).query_ball_tree(spatial.cKDTree(y), radius, p=p)
+    i, j = np.repeat(np.arange(len(x)), [len(f) for f in found]), np.array([l for f in found for l in f], int)
+    d = distance(i, j, np.linalg.norm(x[i]-y[j], axis=1))
+    return a.galaxy_id.to_numpy()[i], b.galaxy_id.to_numpy()[j], by, d
+
+def _thumbnail(path): return np.asarray(open_crop(path, None, 24))
+
+# %% ../nbs/01_cleaning.ipynb #54201103
+def drop_same_sky(
+    train:pd.DataFrame,     # the catalogue that is thinned out
+    test:pd.DataFrame,      # the catalogue that stays as it is
+    **kwargs                # for `same_sky`
+)->tuple:                   # `train` without the common galaxies, and the table of pairs
+    "What of `train` may be trained on when `test` is the test set; say `len(pairs)` beside the result."
+    pairs = same_sky(train, test, **kwargs)
+    out = train[~train.galaxy_id.isin(pairs.a)].reset_index(drop=True)
+    out.attrs = train.attrs
+    return out, pairs
