@@ -1,0 +1,206 @@
+"""Every check of the project, one function each: `quick` (make test) or `slow` (make test-slow)."""
+import ast, configparser, email, os, re, shutil, statistics, subprocess, sys, tempfile, time, zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+import env
+from notebooks import NBS, ROOT, directives, faults, ordered, read
+
+TOOLS = env.VENV/'bin'
+
+class Failed(Exception): "A check failed; says what is wrong and what to do."
+
+def need(ok, message):
+    if not ok: raise Failed(message)
+
+def python(*args, cwd=ROOT, executable=sys.executable, **variables):
+    "Run Python; return what it printed, or fail with it."
+    r = subprocess.run([str(executable), *map(str, args)], cwd=cwd, env=os.environ | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    need(r.returncode == 0, r.stdout)
+    return r.stdout
+
+def copy_tree(folder):
+    "What git would hold of this checkout, copied to `folder`, which must not exist."
+    ignored = [Path(line).name for line in (ROOT/'.gitignore').read_text().splitlines() if line and not line.startswith('#')]
+    return Path(shutil.copytree(ROOT, folder, symlinks=True, ignore=shutil.ignore_patterns('.git', *ignored)))
+
+# --- the notebooks and the package made from them
+
+def in_sync():
+    "notebooks are clean, and galaxy_nbdev/ is what they export"
+    with tempfile.TemporaryDirectory() as t:
+        copy = copy_tree(Path(t)/'copy')
+        shutil.rmtree(copy/'galaxy_nbdev')
+        (copy/'galaxy_nbdev').mkdir()
+        shutil.copy(ROOT/'galaxy_nbdev'/'__init__.py', copy/'galaxy_nbdev')
+        for tool in ('nbdev_export', 'nbdev_clean'): python(TOOLS/tool, cwd=copy)
+        files = {p.relative_to(top) for top in (ROOT, copy) for part, ext in (('nbs', 'ipynb'), ('galaxy_nbdev', 'py'))
+                 for p in (top/part).rglob(f'*.{ext}') if '.ipynb_checkpoints' not in p.parts}
+        content = lambda p: p.read_bytes() if p.exists() else None
+        other = sorted(str(f) for f in files if content(ROOT/f) != content(copy/f))
+    need(not other, f'run nbdev_export and nbdev_clean, which change {", ".join(other)}')
+
+def length(source):
+    "Lines of code in a cell: comments, docstrings, blank lines and the lines of a signature beyond its first are not counted."
+    code = {i for i, line in enumerate(source.splitlines(), 1) if line.strip() and not line.lstrip().startswith('#')}
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): continue
+        first = node.body[0]
+        code -= set(range(node.lineno+1, first.end_lineno+1 if ast.get_docstring(node) else first.lineno))
+    return len(code)
+
+def house_rules():
+    "notebooks keep the house rules"
+    broken, lengths = [], []
+    for name in ordered():
+        nb = read(NBS/name)
+        say = lambda what: broken.append(f'nbs/{name} {what}')
+        for i, c in enumerate(nb.cells, 1):
+            if not directives(c).keys() & {'export', 'exports', 'exporti'}: continue
+            lines = [line for line in c.source.splitlines() if not re.match(r'\s*#\s*\|', line)]
+            lengths.append(length(c.source))
+            if len(lines) > 40: say(f'cell {i}: an exported cell of {len(lines)} lines, more than 40')
+            stars = [n for n in ast.walk(ast.parse(c.source)) if isinstance(n, ast.ImportFrom) and n.names[0].name == '*']
+            if stars: say(f'cell {i}: a wildcard import from {stars[0].module}')
+        if nb.metadata.get('kernelspec', {}).get('name') != 'python3': say(': its kernel is not python3')
+        if (NBS/name).stat().st_size > 2e6: say(': larger than 2 MB')
+        for i, what in faults(nb): say(f'cell {i}: stores {what}')
+    if statistics.median(lengths) >= 10: broken.append(f'the median exported cell has {statistics.median(lengths):g} lines, 10 or more')
+    need(not broken, '\n'.join(broken))
+
+def readme():
+    "README.md is what index.ipynb says"
+    python('.ci/readme.py', '--check')
+
+def dependencies():
+    "every dependency has a pin, and a line in CONTRIBUTING.md that says what it earns"
+    cfg = configparser.ConfigParser(delimiters=['='], interpolation=None)
+    cfg.read(ROOT/'settings.ini', encoding='utf-8')
+    names = [Requirement(r).name for k, v in cfg['DEFAULT'].items() if k.endswith('requirements') for r in v.split()]
+    pins = {canonicalize_name(line.partition('==')[0]) for line in (ROOT/'constraints.txt').read_text().splitlines()}
+    text = (ROOT/'CONTRIBUTING.md').read_text(encoding='utf-8')
+    lacking = [f'{n} has no pin in constraints.txt' for n in names if canonicalize_name(n) not in pins]
+    lacking += [f'{n} has no line in CONTRIBUTING.md' for n in names if f'| `{n}` |' not in text]
+    need(not lacking, '\n'.join(lacking))
+
+def quick_import():
+    "galaxy_nbdev imports within 0.5 s"
+    took = float(python('-c', 'import time; t = time.perf_counter(); import galaxy_nbdev; print(time.perf_counter()-t)'))
+    need(took < .5, f'it takes {took:.2f} s: something heavy is imported at the top')
+
+def survey():
+    "the survey of profile test is there"
+    python('-c', 'from galaxy_nbdev.sources import catalogue; catalogue()')
+
+def environment():
+    "the installed packages agree with one another"
+    python('-m', 'pip', 'check')
+
+# --- what a user installs
+
+def wheel_requirements(wheel):
+    "Declared requirements of a wheel: those always installed, and those of any extra but dev; canonical names."
+    with zipfile.ZipFile(wheel) as z: meta = next(z.read(n).decode() for n in z.namelist() if n.endswith('.dist-info/METADATA'))
+    reqs = [Requirement(r) for r in email.message_from_string(meta).get_all('Requires-Dist', [])]
+    names = lambda keep: {canonicalize_name(r.name) for r in reqs if keep(str(r.marker or ''))}
+    return names(lambda m: 'extra' not in m), names(lambda m: 'extra' in m and 'dev' not in m)
+
+def imports(path):
+    "Top-level names that a module imports: at its top, and inside its functions."
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    def found(nodes):
+        names = [a.name for n in nodes if isinstance(n, ast.Import) for a in n.names]
+        names += [n.module for n in nodes if isinstance(n, ast.ImportFrom) and not n.level]
+        return {n.split('.')[0] for n in names} - sys.stdlib_module_names - {'galaxy_nbdev'}
+    top = found(tree.body)
+    return top, found(ast.walk(tree)) - top
+
+def wheel():
+    "the wheel holds galaxy_nbdev/ alone, and declares everything that it imports"
+    with tempfile.TemporaryDirectory() as t:
+        python('-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', WHEEL, '.', cwd=copy_tree(Path(t)/'copy'))
+    file, = WHEEL.glob('*.whl')
+    held = {n for n in zipfile.ZipFile(file).namelist() if '.dist-info/' not in n}
+    own = {str(p.relative_to(ROOT)) for p in (ROOT/'galaxy_nbdev').rglob('*.py')}
+    need(held == own, f'too much in the wheel: {sorted(held-own)}; missing from it: {sorted(own-held)}')
+    always, extra = wheel_requirements(file)
+    dists, lacking = packages_distributions(), []
+    for p in sorted((ROOT/'galaxy_nbdev').rglob('*.py')):
+        for names, declared in zip(imports(p), (always, always|extra)):
+            lacking += [f'{p.name} imports {n}' for n in sorted(names) if not {canonicalize_name(d) for d in dists.get(n, [])} & declared]
+    need(not lacking, f'settings.ini requires none of these: {"; ".join(lacking)}')
+
+def installed():
+    "the wheel works in an environment of its own: light modules without torch, every module, one prediction"
+    folder, (file,) = ROOT/'.ci'/'env', WHEEL.glob('*.whl')
+    there = folder/'bin'/'python'
+    if not env.fresh(folder):
+        env.new(folder, '--without-pip')
+        env.install(there, file)
+        (folder/'made-from').write_text(env.key(folder))
+    else: env.install(there, '--no-deps', '--force-reinstall', file)
+    with tempfile.TemporaryDirectory() as t: python('-I', ROOT/'.ci'/'installed.py', cwd=t, executable=there, OMP_NUM_THREADS='2')
+
+# --- the notebooks, executed
+
+def real_data():
+    "The folder that holds the real galaxies as data/, or None."
+    given = os.environ.get('GALAXY_SHARED')
+    folder = (Path(os.environ.get('CALLED_FROM') or ROOT)/given).resolve() if given else ROOT.parent/'shared'
+    return folder if (folder/'data').is_dir() else None
+
+def nbdev_test(flags, *options):
+    "Execute the notebooks' tests, a line for each as it ends; returns how many there were and which failed."
+    command = [sys.executable, TOOLS/'nbdev_test', '--flags', flags, '--do_print', *options]
+    started, said = {}, []
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {'OMP_NUM_THREADS': '1'}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
+        for line in p.stdout:
+            what, _, file = line.strip().rpartition(' /')
+            if what == 'Starting': started[file] = time.monotonic()
+            elif what == '- Completed': print(f'      {Path("/"+file).relative_to(NBS)!s:32}{time.monotonic()-started[file]:6.1f} s', flush=True)
+            else: said.append(line)
+    text = ''.join(said)
+    failed = text.partition('nbdev Tests Failed On The Following Notebooks:')[2].split()[1:]
+    if p.returncode: print(text)
+    if p.returncode and not failed: failed = ['nbdev_test itself']
+    return len(ordered()), failed
+
+# --- which of them, in which order
+
+QUICK = [in_sync, house_rules, dependencies, readme, quick_import, survey, environment, wheel, installed]
+
+def attempt(check):
+    "Run one check, print its line; True if it passed."
+    start, problem = time.monotonic(), None
+    try: check()
+    except Failed as e: problem = str(e).strip()
+    print(f'{"FAIL" if problem else "ok  "}  {check.__doc__}  {time.monotonic()-start:.1f} s', flush=True)
+    if problem: print(re.sub('^', '      ', problem, flags=re.M), flush=True)
+    return not problem
+
+def main(which):
+    for name in ('GALAXY_DATA', 'GALAXY_KIND'): os.environ.pop(name, None)
+    os.environ |= {'GALAXY_PROFILE': 'test', 'GALAXY_HOME': str(ROOT)}
+    real = real_data()
+    if real: os.environ['GALAXY_SHARED'] = str(real)
+    shutil.rmtree(ROOT/'runs'/'test', ignore_errors=True)       # what is tested is trained now
+    results = [attempt(c) for c in (QUICK if which == 'quick' else [survey])]
+    flags, options = ('', ['--n_workers', '2']) if which == 'quick' else ('slow', ['--n_workers', '1'])
+    print('      notebooks', flush=True)
+    n, failed = nbdev_test(f'{flags} real' if real else flags, *options)
+    results += [True]*(n-len(failed)) + [False]*len(failed)
+    if failed: print(f'FAIL  notebooks {", ".join(failed)}')
+    cells = sum('real' in directives(c) for name in ordered() for c in read(NBS/name).cells)
+    if real: print(f'real data found in {real}: {cells} cells ran')
+    else: print(f'real data absent: {cells} cells skipped')
+    if os.environ.get('GALAXY_REQUIRE_REAL') == '1' and not real:
+        print('FAIL  GALAXY_REQUIRE_REAL=1, but there is no data/ where GALAXY_SHARED points')
+        results.append(False)
+    print(f'{results.count(True)} passed, {results.count(False)} failed')
+    return all(results)
+
+if __name__ == '__main__':
+    with tempfile.TemporaryDirectory() as t:
+        WHEEL = Path(t)
+        sys.exit(not main(sys.argv[1]))

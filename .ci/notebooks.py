@@ -1,0 +1,157 @@
+"""Executes the notebooks in order with a real kernel: `run` leaves copies and a report in _report/, `outputs` stores the outputs in nbs/."""
+import html, os, re, shutil, subprocess, sys, tempfile, time
+from pathlib import Path
+import nbformat, yaml
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbdev.config import get_config
+from nbdev.process import extract_directives
+
+ROOT = Path(__file__).resolve().parent.parent
+NBS, REPORT = ROOT/'nbs', ROOT/'_report'
+
+# --- which notebooks, which cells
+
+def ordered():
+    "Every notebook under nbs/ in reading order: foundations, then the story, then the front page; paths relative to nbs/."
+    contents = yaml.safe_load((NBS/'sidebar.yml').read_text())['website']['sidebar']['contents']
+    sections = {c['section']: c['contents'] for c in contents if isinstance(c, dict)}
+    listed = [Path(n) for n in sections['Foundations']+sections['Story']]
+    found = {p.relative_to(NBS) for p in NBS.rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts}
+    last = Path('index.ipynb')
+    return [n for n in listed if n in found] + sorted(found-{*listed, last}) + [last]*(last in found)
+
+def read(path): return nbformat.read(path, as_version=4)
+
+def directives(cell):
+    "The names after `#|` at the top of a code cell, with their arguments."
+    return extract_directives(cell, remove=False) if cell.cell_type == 'code' else {}
+
+def is_skipped(cell, flags):
+    "Would `nbdev_test` leave this cell out as well?"
+    d = directives(cell)
+    return bool(flags & d.keys()) or (d.get('eval:') or [''])[0].lower() == 'false' or 'nbdev_export(' in cell.source
+
+# --- the environment of a run
+
+def place(name, *variables):
+    "A folder named by one of these variables, made absolute; a relative one counts from where make was called."
+    given = next((os.environ[v] for v in variables if os.environ.get(v)), None)
+    if given in (None, 'simulated'): return given
+    tried = [(Path(start)/Path(given).expanduser()).resolve() for start in (os.environ.get('CALLED_FROM') or ROOT, ROOT)]
+    here = next((p for p in tried if p.exists()), None)
+    if here is None: sys.exit(f'{name}={given}: there is no {tried[0]}; give the folder of a data set, or leave {name} out to simulate one')
+    return str(here)
+
+def prepare():
+    "Put DATA, PROFILE and KIND where the notebooks look for them, and make the catalogue's survey before the first of them starts."
+    for name in ('PROFILE', 'KIND'):
+        if os.environ.get(name): os.environ[f'GALAXY_{name}'] = os.environ[name]
+    data = place('DATA', 'DATA', 'GALAXY_DATA')
+    if data: os.environ['GALAXY_DATA'] = data
+    if os.environ.get('GALAXY_HOME'): os.environ['GALAXY_HOME'] = str((Path(os.environ.get('CALLED_FROM') or ROOT)/os.environ['GALAXY_HOME']).resolve())
+    from galaxy_nbdev import profile, sources
+    try: return profile.current(), sources.catalogue()
+    except (ValueError, FileNotFoundError) as e: sys.exit(str(e))
+
+# --- one notebook
+
+class Stopped(Exception): "A notebook stopped; says where and why."
+
+def execute(source, folder):
+    "The executed notebook, and what stopped it (None if nothing did)."
+    nb, flags = read(source), set(get_config(path=ROOT).tst_flags.split())
+    for cell in nb.cells:
+        if is_skipped(cell, flags): cell.metadata['tags'] = ['skip-execution']
+    client = NotebookClient(nb, timeout=None, kernel_name='python3', resources={'metadata': {'path': str(folder)}}, store_widget_state=False)
+    try: client.execute()
+    except CellExecutionError as e: return nb, re.sub(r'\x1b\[[\d;]*m', '', str(e))
+    except DeadKernelError: return nb, 'the kernel died: it may have run out of memory'
+    return nb, None
+
+def each(folder, keep):
+    "Execute every notebook as if it lay in `folder`, with a line of progress for each; `keep(name, nb, seconds)` is called even for one that stops."
+    for name in [n for n in ordered() if os.environ.get('NB', '') in str(n)]:
+        print(f'{name.with_suffix("")!s:28}', end='', flush=True)
+        start = time.monotonic()
+        nb, error = execute(NBS/name, folder/name.parent)
+        seconds = time.monotonic()-start
+        print(f'{"stopped after" if error else ""}{seconds:7.1f} s', flush=True)
+        keep(name, nb, seconds)
+        if error: raise Stopped(f'nbs/{name} stopped:\n' + '\n'.join(error.strip().splitlines()[-40:]))
+
+# --- make run
+
+def title(nb):
+    "The first line of a notebook, without its mark."
+    return next((c.source.splitlines()[0].lstrip('# ') for c in nb.cells if c.cell_type == 'markdown'), '')
+
+def run():
+    "Execute all notebooks; leave copies, their pages and one front page in _report/; print the table of models."
+    from nbconvert import HTMLExporter
+    settings, _ = prepare()
+    exporter, rows = HTMLExporter(template_name='lab'), []
+    shutil.rmtree(REPORT, ignore_errors=True)
+    def keep(name, nb, seconds):
+        to = REPORT/'notebooks'/name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(nb, to)
+        to.with_suffix('.html').write_text(exporter.from_notebook_node(nb, resources={'metadata': {'name': title(nb)}})[0], encoding='utf-8')
+        rows.append(f'<tr><td><a href="notebooks/{name.with_suffix(".html")}">{html.escape(title(nb))}</a></td><td>{seconds:.1f} s</td></tr>')
+        front_page(settings, rows)
+    each(NBS, keep)
+    from galaxy_nbdev.evaluation import leaderboard
+    table = leaderboard()
+    front_page(settings, rows, table)
+    print(f'\n{table.to_string()}\n\nReport: {REPORT/"index.html"}')
+
+def front_page(settings, rows, table=None):
+    "Write _report/index.html: what was run, a link to every page, the table of models once it is there."
+    models = '' if table is None else f'<h2>Models</h2>{table.to_html(border=0)}'
+    (REPORT/'index.html').write_text(f'''<!doctype html><html lang="en"><meta charset="utf-8"><title>galaxy_nbdev</title>
+<style>body {{font-family: sans-serif; max-width: 60em; margin: 2em auto; line-height: 1.5}} td, th {{padding: .2em 1em .2em 0; text-align: left}}</style>
+<h1>galaxy_nbdev</h1><p>{settings._repr_html_()}</p>
+<table>{"".join(rows)}</table>{models}</html>''', encoding='utf-8')
+
+# --- make outputs
+
+DEBRIS = {'a progress bar': r'<progress|progress-bar|\d%\|', 'a warning': r'\w*Warning:',
+          'a path of this machine': r'(?<![\w:/.])/(?:home|root|Users|tmp|opt|mnt|srv|private|var)/\w' + f'|{re.escape(str(ROOT))}'}
+
+def faults(nb):
+    "What must not be stored among a notebook's outputs: a list of (number of the cell, what is wrong)."
+    outputs = [(i, o) for i, c in enumerate(nb.cells, 1) if c.cell_type == 'code' for o in c.outputs]
+    res = []
+    for (i, o), (_, after) in zip(outputs, outputs[1:]+[(0, {})]):
+        data = o.get('data', {})
+        if o.output_type == 'error': res.append((i, f'an error: {o.ename}'))
+        elif o.get('name') == 'stderr': res.append((i, f'stderr: {"".join(o.text)[:80]!r}'))
+        text = '\n'.join(v for k, v in [('text', o.get('text', '')), *data.items()] if k.startswith('text') and isinstance(v, str))
+        res += [(i, f'{what}: {m.group()!r}') for what, pattern in DEBRIS.items() if (m := re.search(pattern, text))]
+        if 'application/vnd.jupyter.widget-view+json' in data and not {'image/png', 'image/svg+xml'} & after.get('data', {}).keys():
+            res.append((i, 'a widget without a static picture after it'))
+    return res
+
+def outputs():
+    "Execute in a scratch copy on simulated galaxies; move the notebooks back into nbs/ only if every output may be stored."
+    if os.environ.get('PROFILE', 'demo') != 'demo' or os.environ.get('DATA', 'simulated') != 'simulated' or os.environ.get('KIND'):
+        sys.exit('make outputs stores results of profile demo on simulated galaxies only: call it without PROFILE, DATA and KIND')
+    os.environ.update(GALAXY_PROFILE='demo', GALAXY_DATA='simulated', GALAXY_HOME=str(ROOT))
+    os.environ.pop('GALAXY_KIND', None)
+    prepare()
+    wrong = []
+    with tempfile.TemporaryDirectory() as scratch:
+        shutil.copy(ROOT/'settings.ini', scratch)
+        folder = Path(shutil.copytree(NBS, Path(scratch)/'nbs', symlinks=True))
+        def keep(name, nb, seconds):
+            nbformat.write(nb, folder/name)
+            wrong.extend(f'nbs/{name} cell {i}: {what}' for i, what in faults(nb))
+        each(folder, keep)
+        if wrong: raise Stopped('nothing was stored; these outputs must not be:\n  ' + '\n  '.join(wrong))
+        subprocess.run([sys.executable, Path(sys.executable).with_name('nbdev_clean')], cwd=scratch, check=True)
+        for name in ordered(): shutil.copy(folder/name, NBS/name)
+
+if __name__ == '__main__':
+    try: {'run': run, 'outputs': outputs}[sys.argv[1]]()
+    except Stopped as e: sys.exit(f'\n{e}')
+    except KeyboardInterrupt: sys.exit('\nstopped')
