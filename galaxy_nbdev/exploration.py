@@ -12,13 +12,12 @@ __all__ = ['PALETTE', 'SEQUENTIAL', 'DIVERGING', 'WORDS', 'HALO', 'ORDER', 'FINA
            'plot_winner_fractions', 'plot_channels', 'average_image', 'corner_box', 'holding_box', 'plot_average',
            'plot_sky', 'class_of', 'sample_steps', 'select_sample', 'find_galaxies', 'vote_bars', 'GalaxyBrowser']
 
-# %% ../nbs/00_exploration.ipynb #f33b83c5
+# %% ../nbs/00_exploration.ipynb #38e7859d
 import base64, functools, html, io
 import numpy as np, pandas as pd, matplotlib as mpl
 import matplotlib.pyplot as plt
 from fastcore.basics import patch
 from matplotlib import patheffects
-from scipy.ndimage import gaussian_filter
 from tqdm.auto import tqdm
 from .images import crop_resize, open_image
 from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, to_conditional
@@ -73,7 +72,7 @@ def _by_hand(fig):
     plt.close(fig)
     return fig
 
-# %% ../nbs/00_exploration.ipynb #85939dc4
+# %% ../nbs/00_exploration.ipynb #d3b77748
 def _panels(n, columns=6, height=1.25, left=.6, bottom=.5, title=.3, head=.3, between=.15, **kw):
     "A closed figure of `n` small panels (lengths in inches), and their axes."
     rows = -(-n//columns)
@@ -81,7 +80,7 @@ def _panels(n, columns=6, height=1.25, left=.6, bottom=.5, title=.3, head=.3, be
     fig, axs = plt.subplots(rows, columns, figsize=(8, tall), squeeze=False, **kw)
     _by_hand(fig)
     fig.subplots_adjust(left=left/8, right=.99, bottom=bottom/tall, top=1-(head+min(title, .32))/tall, wspace=between, hspace=title/(height-title))
-    for ax in axs.flat[n:]: ax.set_axis_off()
+    for ax in axs.flat[n:]: ax.remove()
     return fig, list(axs.flat[:n])
 
 # %% ../nbs/00_exploration.ipynb #1e892a70
@@ -309,14 +308,14 @@ def _histograms(df, values, bins, title, xlabel, columns=6, empty='not known'):
     fig.suptitle(f'{title}, {named(df)}'); fig.supxlabel(xlabel); fig.supylabel('galaxies')
     return fig
 
-# %% ../nbs/00_exploration.ipynb #0eef3e39
+# %% ../nbs/00_exploration.ipynb #928fdb1c
 def _ticks(ax, bins, n, left, bottom):
     "Few ticks: decades of galaxies at the left of a sheet, values at its bottom (37 full axes would take seconds)."
     powers = np.arange(0, np.ceil(np.log10(max(n, 10)))+.1, 1 if n < 20_000 else 2)
     x = np.array([0, .5, 1]) if bins[-1] == 1 else mpl.ticker.MaxNLocator(3, integer=True).tick_values(0, bins[-1])
     x = x[x <= bins[-1]]
-    ax.set_yticks(powers, ['1', '10', '100', '1k', '10k', '100k', '1M'][::int(powers[1]-powers[0])][:len(powers)] if left else []); ax.set_ylim(-.3, np.log10(max(n, 10))+.15)
-    ax.set_xticks(x, [f'{t:g}' for t in x] if bottom else []); ax.set_xlim(min(bins[0], 0), bins[-1])
+    ax.set_yticks(powers if left else [], ['1', '10', '100', '1k', '10k', '100k', '1M'][::int(powers[1]-powers[0])][:len(powers)] if left else []); ax.set_ylim(-.3, np.log10(max(n, 10))+.15)
+    ax.set_xticks(x if bottom else [], [f'{t:g}' for t in x] if bottom else []); ax.set_xlim(min(bins[0], 0), bins[-1])
 
 # %% ../nbs/00_exploration.ipynb #cbbf6615
 def _title(total):
@@ -710,7 +709,7 @@ def holding_box(
     h, w = mean.shape[:2]
     return int(min(max(2*np.abs(y-(h-1)/2).max(), 2*np.abs(x-(w-1)/2).max())+1, max(h, w)))
 
-# %% ../nbs/00_exploration.ipynb #961f7060
+# %% ../nbs/00_exploration.ipynb #d16d3aa8
 def plot_average(
     df:pd.DataFrame,        # a catalogue
     n:int=800,              # pictures
@@ -718,6 +717,7 @@ def plot_average(
     bright:float=10         # brightness of 255 from which a pixel must be held
 )->plt.Figure:              # two panels
     "The average galaxy with both boxes, and its brightness from the centre outwards."
+    from scipy.ndimage import gaussian_filter
     try: mean = average_image(df, n)
     except FileNotFoundError as e: return skipped(f'No average picture: {e}')
     fig, axs = plt.subplots(1, 2, figsize=(8, 3.7), FigureClass=Sheet, width_ratios=[1, 1.2]); plt.close(fig)
