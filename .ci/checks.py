@@ -154,7 +154,7 @@ def nbdev_test(flags, *options):
     "Execute the notebooks' tests, a line for each as it ends; returns how many there were and which failed."
     command = [sys.executable, TOOLS/'nbdev_test', '--flags', flags, '--do_print', *options]
     started, said = {}, []
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {'OMP_NUM_THREADS': '1'}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
         for line in p.stdout:
             what, _, file = line.strip().rpartition(' /')
             if what == 'Starting': started[file] = time.monotonic()
@@ -166,9 +166,26 @@ def nbdev_test(flags, *options):
     if p.returncode and not failed: failed = ['nbdev_test itself']
     return len(ordered()), failed
 
+def report():
+    "make run executes every notebook with a real kernel and writes the report"
+    with tempfile.TemporaryDirectory() as t:
+        copy = copy_tree(Path(t)/'copy')
+        said = python(copy/'.ci'/'notebooks.py', 'run', cwd=copy)
+        pages = {p.relative_to(copy/'_report'/'notebooks').with_suffix('.ipynb') for p in (copy/'_report').rglob('notebooks/**/*.html')}
+        need(pages == set(ordered()) and (copy/'_report'/'index.html').exists(), f'pages are missing from the report: {sorted(set(ordered())-pages)}\n{said}')
+
+def site():
+    "the site's inputs are made from every notebook"
+    with tempfile.TemporaryDirectory() as t:
+        copy = copy_tree(Path(t)/'copy')
+        python('-c', 'from nbdev.serve import proc_nbs; proc_nbs(n_workers=0)', cwd=copy)
+        lacking = [str(n) for n in [*ordered(), '_quarto.yml', 'sidebar.yml', 'styles.css'] if not (copy/'_proc'/n).exists()]
+        need(not lacking, f'missing from _proc: {lacking}')
+
 # --- which of them, in which order
 
 QUICK = [in_sync, house_rules, dependencies, readme, quick_import, survey, environment, wheel, installed]
+SLOW = [survey, site, report]      # what needs a browser, a network or patience joins these
 
 def attempt(check):
     "Run one check, print its line; True if it passed."
@@ -185,7 +202,7 @@ def main(which):
     real = real_data()
     if real: os.environ['GALAXY_SHARED'] = str(real)
     shutil.rmtree(ROOT/'runs'/'test', ignore_errors=True)       # what is tested is trained now
-    results = [attempt(c) for c in (QUICK if which == 'quick' else [survey])]
+    results = [attempt(c) for c in (QUICK if which == 'quick' else SLOW)]
     flags, options = ('', ['--n_workers', '2']) if which == 'quick' else ('slow', ['--n_workers', '1'])
     print('      notebooks', flush=True)
     n, failed = nbdev_test(f'{flags} real' if real else flags, *options)

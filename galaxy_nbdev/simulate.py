@@ -49,7 +49,7 @@ def _bodies(u): # DataFrame
     g['early'] = early
     return g
 
-# %% ../nbs/foundations/simulate.ipynb #ca8a944f
+# %% ../nbs/foundations/simulate.ipynb #422d228e
 def _details(u, g): # DataFrame
     "Arms, bar, ring and whatever is odd, each with a strength in [0, 1]."
     early, disk = g.early, 1-g.bulge_fraction
@@ -58,21 +58,23 @@ def _details(u, g): # DataFrame
     g['arms'] = np.where(armed, .12+.88*u.arms**1.3, 0)
     g['pitch'] = np.deg2rad(6+28*u.pitch+4*(disk-.7))
     g['handed'], g['flocculence'] = np.where(u.handed < .5, -1, 1), u.floc**1.5
-    g['bar'], g['bar_length'], g['bar_angle'] = _rare(u.bar, np.where(early, .15, .42)), .2+.3*u.bar_length, u.bar_angle*np.pi
-    g['ring'], g['ring_radius'] = _rare(u.ring, .16, 1.2), .35+.4*u.ring_radius
-    g['lens'], g['lens_angle'] = _rare(u.lens, .06), u.lens_angle*2*np.pi
-    g['dust'], g['boxy'] = _rare(u.dust, np.where(early, .04, .35)), _rare(u.boxy, .25)
-    g['disturbed'], g['disturbed_angle'] = _rare(u.disturbed, .12, 1.2), u.disturbed_angle*2*np.pi
-    g['irregular'] = np.where(early, 0, _rare(u.irregular, .14))
-    g['merger'], g['merger_distance'], g['merger_angle'] = _rare(u.merger, .15, 1.2), .35+.95*u.merger_distance, u.merger_angle*2*np.pi
-    g['crowd'], g['crowd_angle'] = _rare(u.crowd, .3), u.crowd_angle*2*np.pi
+    g['bar'], g['bar_length'], g['bar_angle'] = _rare(u.bar, np.where(early, .12, .38), .8), .25+.35*u.bar_length, u.bar_angle*np.pi
+    g['ring'], g['ring_radius'] = _rare(u.ring, .13, .9), .35+.4*u.ring_radius
+    g['lens'], g['lens_angle'] = _rare(u.lens, .05, .7), u.lens_angle*2*np.pi
+    g['dust'], g['boxy'] = _rare(u.dust, np.where(early, .04, .35)), _rare(u.boxy, .25, .7)
+    g['disturbed'], g['disturbed_angle'] = _rare(u.disturbed, .1, .8), u.disturbed_angle*2*np.pi
+    g['irregular'] = np.where(early, 0, _rare(u.irregular, .12, .7))
+    g['merger'], g['merger_distance'], g['merger_angle'] = _rare(u.merger, .11, .7), .45+1.05*u.merger_distance, u.merger_angle*2*np.pi
+    g['crowd'], g['crowd_angle'] = _rare(u.crowd, .25), u.crowd_angle*2*np.pi
     g['artifact'], g['artifact_kind'] = _rare(u.artifact, .04, .5), np.searchsorted([.3, .6, .75], u.artifact_kind)
     return g
 
-# %% ../nbs/foundations/simulate.ipynb #db53270b
-def _observed(u, g): # DataFrame
-    "Brightness, size on the sky, seeing and colour."
-    g['magnitude'] = 17.2+2*np.log10(np.maximum(u.magnitude, 1e-3))
+# %% ../nbs/foundations/simulate.ipynb #58d4600b
+_LIMIT = {'shallow': 17., 'legacy': 17., 'coadd': 17.77}      # faintest r magnitude of the sample (Willett et al. 2013)
+
+def _observed(u, g, depth): # DataFrame
+    "Brightness, size on the sky, seeing and colour; the coadded sample reaches fainter, and so smaller, galaxies."
+    g['magnitude'] = _LIMIT[depth]+2*np.log10(np.maximum(u.magnitude, 1e-3))
     surface = 21.15+.5*ndtri(u.surface)+np.where(g.early, -.25, .15)
     g['r90'] = np.clip(np.sqrt(10**((surface-g.magnitude)/2.5)/np.pi), 3, 20)
     g['seeing'] = 1.2+.15*ndtri(u.seeing)
@@ -94,17 +96,18 @@ def _scale_length(g): # float array, in units of R90
     q = g.disk_q*(1-bt)+g.bulge_q*bt
     return np.sqrt(2/(1+q**2))/r
 
-# %% ../nbs/foundations/simulate.ipynb #7d5fb976
+# %% ../nbs/foundations/simulate.ipynb #57672d62
 def galaxies(
     n:int,          # how many
     seed:int,       # of the survey
     start:int=0,    # number of the first galaxy
+    depth:str='legacy', # the sample: 'coadd' reaches fainter than 'legacy' and 'shallow'
     **fixed         # parameters to hold at a value, such as `bar=1`
 )->pd.DataFrame:    # one row a galaxy: its seed, its number and its parameters (lengths in R90, angles in radians, strengths 0 to 1, r90 and seeing in arcsec)
     "Physical parameters of galaxies `start` to `start+n-1` of a survey."
     numbers = range(start, start+n)
     u = _uniforms(seed, numbers)
-    g = _observed(u, _details(u, _bodies(u))).assign(**fixed)
+    g = _observed(u, _details(u, _bodies(u)), depth).assign(**fixed)
     return g.assign(scale_length=_scale_length(g), seed=seed, number=list(numbers))
 
 # %% ../nbs/foundations/simulate.ipynb #5713d501
@@ -154,7 +157,7 @@ def _bar(g, p): # (n, n) float32, sums to 1
     bar = np.exp(-((p.u*c+p.w*s)/l)**4-((p.w*c-p.u*s)/(np.float32(.24)*l))**2)
     return bar/bar.sum()
 
-# %% ../nbs/foundations/simulate.ipynb #163f1dfb
+# %% ../nbs/foundations/simulate.ipynb #32545ce2
 def _disk(g, p, rng): # old and young light, two (n, n) float32 arrays that sum to 1 together
     "The disk: an exponential of old stars, and the young ones in arms, rings and knots."
     h = np.float32(g.scale_length); old, young = np.exp(-p.r/h), np.zeros_like(p.r)
@@ -167,9 +170,9 @@ def _disk(g, p, rng): # old and young light, two (n, n) float32 arrays that sum 
     if g.irregular: old, young = old*np.float32(1-.6*g.irregular), young+_knots(g, p, rng)
     total = old.sum()+young.sum()
     old, young = old/total, young/total
-    return (old*np.float32(1-.3*g.bar)+np.float32(.3*g.bar)*_bar(g, p) if g.bar else old), young
+    return (old*np.float32(1-.42*g.bar)+np.float32(.42*g.bar)*_bar(g, p) if g.bar else old), young
 
-# %% ../nbs/foundations/simulate.ipynb #9e67f80c
+# %% ../nbs/foundations/simulate.ipynb #1795c26d
 def _sersic(r, n, size): # float32 array
     "Sersic's profile, 1 at the half-light radius."
     return np.exp(-(2*n-1/3)*((r/size)**np.float32(1/n)-1))
@@ -178,7 +181,7 @@ def _bulge(g, p): # (n, n) float32, sums to 1
     "The bulge; in a disk on edge its isophotes may be boxy."
     e, w = np.float32(2+2.2*g.boxy*(g.disk_q < .4)), p.v/np.float32(g.bulge_q)
     r = np.sqrt(p.u**2+w**2) if e == 2 else (np.abs(p.u)**e+np.abs(w)**e)**(1/e)
-    light = _sersic(np.sqrt(r*r+np.float32((.5*p.step)**2)), np.float32(g.bulge_n), np.float32(g.bulge_size*g.scale_length))
+    light = _sersic(np.sqrt(r*r+np.float32((.5*p.step)**2)), np.float32(g.bulge_n), np.float32(g.bulge_size*g.scale_length*(1+.5*(e-2)/2.2)))
     return light/light.sum()
 
 # %% ../nbs/foundations/simulate.ipynb #57d09e02
@@ -221,7 +224,7 @@ def _blob(image, p, x, y, flux, colour, size, q, angle, n=1.): # None
     light = _sersic(np.sqrt((dx*c+dy*s)**2+((dy*c-dx*s)/q)**2+(.4*p.step)**2).astype('float32'), np.float32(n), np.float32(size))
     image[:, j, i] += light*np.float32(flux/light.sum())*colour[:, None, None]
 
-# %% ../nbs/foundations/simulate.ipynb #3a661313
+# %% ../nbs/foundations/simulate.ipynb #e3883881
 def _star_colour(rng): # (3,) float32
     t = rng.uniform(); return np.array([10**(-.4*(.2+1.2*t)), 1, 10**(.4*(.05+.9*t*t))], 'float32')
 
@@ -235,8 +238,8 @@ def _neighbours(image, g, p, rng): # (3, n, n) float32, the same array
               rng.uniform(.5, 1.3)/g.r90, rng.uniform(.3, 1), rng.uniform(0, np.pi))
     if g.merger:
         x, y = g.merger_distance*np.cos(g.merger_angle), g.merger_distance*np.sin(g.merger_angle)
-        _blob(image, p, x, y, total*.7*(.1+.9*g.merger), red if g.blue < .4 else mid, .22+.2*g.merger, rng.uniform(.5, 1), rng.uniform(0, np.pi), rng.uniform(1, 3))
-        if g.merger > .3: _blob(image, p, x/2, y/2, total*.25*g.merger, mid, g.merger_distance/2, .25, g.merger_angle, .7)
+        _blob(image, p, x, y, total*(.15+.75*g.merger), red if g.blue < .4 else mid, .2+.15*g.merger, rng.uniform(.5, 1), rng.uniform(0, np.pi), rng.uniform(1, 3))
+        if g.merger > .3: _blob(image, p, x*.6, y*.6, total*.3*g.merger, mid, .6*g.merger_distance, .25, g.merger_angle+.35*g.handed, .6)
     if g.crowd:
         d = 1.5-g.crowd; _point(image, p, d*np.cos(g.crowd_angle), d*np.sin(g.crowd_angle), total*(.02+.35*g.crowd), _star_colour(rng))
     return image
@@ -285,8 +288,8 @@ def composite(
     rgb = rgb*(np.arcsinh(mean*np.float32(q))/(np.float32(q)*mean))
     return (rgb/np.maximum(rgb.max(-1, keepdims=True), 1)*255).clip(0, 255).astype('uint8')
 
-# %% ../nbs/foundations/simulate.ipynb #c8639c01
-_SKY = np.array([.0013, .0067, .006], 'float32')[:, None, None]   # what is left of the sky, nanomaggies per pixel in g, r, i
+# %% ../nbs/foundations/simulate.ipynb #31e15af1
+_SKY = np.array([.0006, .0067, .0045], 'float32')[:, None, None]   # what is left of the sky, nanomaggies per pixel in g, r, i
 
 def draw_galaxy(
     g,                  # one row of `galaxies`, as a namedtuple (`itertuples`)
@@ -327,35 +330,35 @@ def visible(
     for k in range(1, 6): f[f'arms{k}'] = (g.n_arms == k)*f.arms*(1-.5*g.flocculence)
     return f
 
-# %% ../nbs/foundations/simulate.ipynb #94c366c7
+# %% ../nbs/foundations/simulate.ipynb #24af2902
 _EYE = {
-    'Class1.2': dict(one=-1.71, disk=0.19, edge=0.16, thin=0.15, arms=1.39, bar=0.81, ring=0.99, dust=0.27, disturbed=0.3, irregular=0.16, merger=0.33, bulge=-1.08, clear=0.19, blue=0.18),
-    'Class1.3': dict(one=-2.85, disk=-0.26, irregular=0.59, merger=0.55, crowd=0.42, artifact=0.96, clear=-0.68, blue=0.46),
-    'Class2.1': dict(one=-2.94, flat=0.13, edge=1.62, thin=1.15, arms=-0.79, bar=-0.38, ring=-0.65, dust=0.96, boxy=0.65, irregular=-0.68),
-    'Class3.1': dict(one=-2.01, flat=0.82, arms=-0.56, bar=2.12, ring=-0.25, bulge=-0.88),
-    'Class4.1': dict(one=-1.8, disk=0.62, flat=-0.61, edge=-0.59, arms=2.63, bar=0.66, ring=-0.78, irregular=-0.59, clear=0.24, blue=0.63),
-    'Class5.1': dict(one=-2.76, disk=0.14, irregular=1.8, bulge=-0.32, blue=0.15),
-    'Class5.2': dict(arms=0.24, irregular=0.41, bulge=-1.77),
-    'Class5.4': dict(one=-0.87, disk=-0.12, flat=-0.18, arms=-0.33, ring=-0.11, bulge=0.06, blue=-0.13),
-    'Class6.1': dict(one=-2.28, disk=0.19, edge=-0.66, arms=-0.55, bar=0.19, ring=0.95, lens=0.35, dust=0.19, disturbed=0.38, irregular=0.85, merger=1.33, crowd=0.41, artifact=-0.88, clear=0.17, blue=0.19),
-    'Class7.1': dict(one=2.71, flat=-5.27, thin=-4.06),
-    'Class7.3': dict(one=-3.75, flat=0.06, edge=2.91, thin=1.65, merger=-0.5, crowd=-1.42),
-    'Class8.1': dict(one=-1.31, disk=0.18, arms=0.21, bar=0.96, ring=2.82, bulge=0.12, clear=0.17, blue=-0.84),
-    'Class8.2': dict(one=-1.53, edge=-0.11, arms=-0.08),
-    'Class8.3': dict(one=-1.95, arms=0.78, disturbed=1.46, irregular=0.34),
-    'Class8.4': dict(one=-3.28, disturbed=1.73, irregular=1.02, blue=1.04),
-    'Class8.6': dict(one=-1.82, disturbed=1.77, merger=0.87, crowd=0.16),
-    'Class8.7': dict(one=-2.98, edge=0.11, thin=0.11, dust=2.58),
-    'Class9.2': dict(one=-4.5, boxy=0.14, crowd=1.79, bulge=0.4),
-    'Class9.3': dict(one=-1.81, thin=0.1, blue=0.15),
-    'Class10.1': dict(one=-0.57, arms=0.46, ring=0.43, irregular=-0.65, bulge=0.07, tight=0.76, floc=0.11),
-    'Class10.3': dict(one=-1.08, arms=-0.77, disturbed=1.36, irregular=0.7, merger=0.39, tight=-0.9, floc=-0.8, blue=0.23),
-    'Class11.1': dict(one=-1.2, arms=-0.82, disturbed=1.91, irregular=0.09, merger=0.76, arms1=0.56),
-    'Class11.2': dict(bar=1.56, tight=-1.54, arms2=0.14),
-    'Class11.3': dict(one=-1.24, arms3=1.65),
-    'Class11.4': dict(one=-1.67, arms4=1.69),
-    'Class11.5': dict(one=-2.44, floc=0.63, arms5=1.99),
-    'Class11.6': dict(one=0.43, arms=-0.57, ring=0.44, irregular=0.35, tight=0.14, floc=0.45, clear=-0.31),
+    'Class1.2': dict(one=-2.04, disk=0.15, edge=0.13, thin=0.13, arms=2.1, bar=0.8, ring=1.36, dust=1.37, disturbed=0.59, irregular=0.21, merger=0.18, bulge=-0.64, clear=0.44, blue=0.15),
+    'Class1.3': dict(one=-3.03, disk=-0.23, irregular=0.38, merger=0.37, crowd=0.48, artifact=1.06, clear=-0.25, blue=0.43),
+    'Class2.1': dict(one=-2.99, flat=0.12, edge=1.56, thin=1.08, arms=-0.95, bar=-0.47, ring=-0.98, dust=1.65, boxy=0.21, irregular=-0.79),
+    'Class3.1': dict(one=-1.81, flat=0.53, arms=-0.42, bar=2.25, ring=-0.15, bulge=-0.66),
+    'Class4.1': dict(one=-2.03, disk=0.66, flat=-0.5, edge=-0.39, arms=3.23, bar=0.58, ring=-0.44, irregular=-0.18, clear=0.46, blue=0.61),
+    'Class5.1': dict(one=-2.69, disk=0.13, irregular=2.17, bulge=-1.05, blue=0.14),
+    'Class5.2': dict(arms=0.15, irregular=0.9, bulge=-1.82, blue=0.16),
+    'Class5.4': dict(one=-1.72, flat=-0.22, ring=-0.25, bulge=1.09, blue=-0.05),
+    'Class6.1': dict(one=-2.31, disk=0.15, edge=-0.83, arms=-0.59, bar=0.12, ring=1.33, lens=0.77, dust=0.52, disturbed=0.82, irregular=0.84, merger=1.15, crowd=0.68, clear=0.14, blue=0.15),
+    'Class7.1': dict(one=2.77, flat=-5.33, thin=-4.07),
+    'Class7.3': dict(one=-4.14, edge=2.81, thin=1.33),
+    'Class8.1': dict(one=-1.01, disk=0.16, arms=0.08, bar=1.22, ring=2.56, bulge=0.37, clear=0.94, blue=-1.42),
+    'Class8.2': dict(one=-1.94, edge=-0.13, arms=-0.25, lens=1.39),
+    'Class8.3': dict(one=-2.05, disturbed=1.32, irregular=0.85),
+    'Class8.4': dict(one=-2.66, disturbed=1.59, irregular=1.4, blue=0.16),
+    'Class8.6': dict(one=-2.28, disturbed=1.5, merger=1.23),
+    'Class8.7': dict(one=-2.59, edge=0.22, thin=0.21, dust=1.71),
+    'Class9.2': dict(one=-2.52, boxy=1.02, bulge=0.46),
+    'Class9.3': dict(one=-2.33, thin=0.1, bulge=-5.08, blue=0.11),
+    'Class10.1': dict(one=-0.62, arms=0.34, ring=0.45, irregular=-0.31, tight=0.88, floc=0.31),
+    'Class10.3': dict(one=-1.23, arms=-0.71, disturbed=1.18, irregular=0.31, merger=0.62, tight=-0.97, floc=-0.69, blue=0.19),
+    'Class11.1': dict(one=-0.23, arms=-1.42, disturbed=0.81, irregular=0.5, merger=0.73, arms1=3.22),
+    'Class11.2': dict(bar=1.64, tight=-1.12, arms2=1.69),
+    'Class11.3': dict(one=-0.65, arms3=1.57),
+    'Class11.4': dict(one=-1.14, arms4=1.48),
+    'Class11.5': dict(one=-1.97, floc=0.73, arms5=1.73),
+    'Class11.6': dict(one=0.67, arms=-0.57, ring=0.5, irregular=0.17, tight=0.16, floc=0.79, clear=-0.62),
 }
 
 # %% ../nbs/foundations/simulate.ipynb #22335fca
@@ -402,7 +405,7 @@ def vote(
     counts = np.concatenate([(said[:, :, k, None] == np.arange(len(q.classes))).sum(1) for k, q in enumerate(QUESTIONS)], axis=1)
     return pd.DataFrame(np.column_stack([n, counts, (said >= 0).sum(1)]), g.index, ['n_votes', *COUNTS, *TOTALS], 'float32')
 
-# %% ../nbs/foundations/simulate.ipynb #9b93ce8f
+# %% ../nbs/foundations/simulate.ipynb #8d904125
 def _fractions(votes): # DataFrame, (n, 37) cumulative
     "Cumulative fractions of counted votes."
     conditional = pd.concat([votes[[c.replace('Class', 'Count') for c in q.classes]].div(votes[f'Total{q.number}'].replace(0, np.nan), axis=0) for q in QUESTIONS], axis=1)
@@ -416,7 +419,7 @@ def simulate_catalogue(
     start:int=0             # number of the first galaxy
 )->tuple:                   # catalogue (galaxy_id, 37 Class*, n_votes, Count*, Total*) and truth (galaxy_id, 37 Class*, parameters)
     "Labels without images, and the true probabilities beside them."
-    g = galaxies(n, seed, start)
+    g = galaxies(n, seed, start, depth)
     p = answer_probabilities(g, depth)
     votes = vote(g, p, depth)
     true = to_cumulative(answer_probabilities(g, depth, kind) if kind == 'debiased' else p)
@@ -521,7 +524,7 @@ def _claim(dest, survey): # None
         if old | free != survey | free: raise ValueError(f'{dest} holds another survey ({old}): choose another folder, or remove it first')
     part = dest/'survey.json.part'; part.write_text(json.dumps(survey, indent=1)); os.replace(part, file)
 
-# %% ../nbs/foundations/simulate.ipynb #01ee5930
+# %% ../nbs/foundations/simulate.ipynb #4546f984
 def _jpeg(g, depth): # bytes
     "One galaxy as a JPEG of the survey's quality."
     file = io.BytesIO(); draw_galaxy(g, depth).save(file, 'JPEG', quality=75)
@@ -531,7 +534,7 @@ def _write_images(dest, layout, seed, start, stop, depth): # int, images written
     "Draw the galaxies `start` to `stop` that are not there yet; each file appears whole or not at all."
     _, folder, name = _LAYOUTS[layout]; path = {i: dest/folder/f'{name(seed, i)}.jpg' for i in range(start, stop)}
     todo = [i for i in path if not path[i].exists()]
-    for g in galaxies(stop-start, seed, start).itertuples() if todo else []:
+    for g in galaxies(stop-start, seed, start, depth).itertuples() if todo else []:
         if g.number not in todo: continue
         part = path[g.number].with_suffix('.part'); part.write_bytes(_jpeg(g, depth)); os.replace(part, path[g.number])
     return len(todo)
@@ -541,7 +544,7 @@ def _write_shard(dest, name, seed, numbers, depth): # int, images written
     file = dest/'data'/name
     if file.exists(): return 0
     start = numbers[0]; cat, _ = simulate_catalogue(numbers[-1]-start+1, seed, depth, 'votes', start)
-    g = galaxies(len(cat), seed, start); keep = g.number.isin(numbers)
+    g = galaxies(len(cat), seed, start, depth); keep = g.number.isin(numbers)
     table = _modern(cat[keep].reset_index(drop=True))
     table.insert(0, 'image', [{'bytes': _jpeg(r, depth), 'path': f'{_OBJID+r.number}.jpg'} for r in g[keep].itertuples()])
     pq.write_table(pa.Table.from_pandas(table, preserve_index=False), file.with_suffix('.part')); os.replace(file.with_suffix('.part'), file)
