@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['kfold_ids', 'split_ids', 'training_mask', 'split_name', 'VoteFractions', 'show_votes', 'GalaxyImage', 'OpenGalaxy',
-           'GalaxyBlock', 'ToVoteFractions', 'VoteFractionsBlock', 'GalaxyAugment', 'GalaxyDL', 'pixel_stats',
-           'galaxy_block', 'data_hash', 'GalaxyDataLoaders', 'show_batch', 'show_results']
+           'GalaxyBlock', 'ToVoteFractions', 'VoteFractionsBlock', 'count_columns', 'with_counts', 'ToVoteCounts',
+           'VoteCountsBlock', 'GalaxyAugment', 'GalaxyDL', 'pixel_stats', 'galaxy_block', 'data_hash',
+           'GalaxyDataLoaders', 'show_batch', 'show_results']
 
 # %% ../nbs/02_dataloaders.ipynb #8fa51c2f
 import hashlib, math, re
@@ -148,6 +149,40 @@ def VoteFractionsBlock(
     "Vote fractions as targets; NaN passes through, and every loss skips it."
     return TransformBlock(type_tfms=ToVoteFractions(vocab))
 
+# %% ../nbs/02_dataloaders.ipynb #c0a17502
+def count_columns(
+    vocab   # names of classes, `Class*`
+)->list:    # the columns with their votes, `Count*`
+    "`Class1.1` -> `Count1.1`."
+    return [c.replace('Class', 'Count') for c in vocab]
+
+def with_counts(
+    df:pd.DataFrame,    # a catalogue
+    vocab=CLASSES       # classes whose votes are needed
+)->pd.DataFrame:        # a copy with all their `Count*` columns (NaN: unknown); attrs['counts'] is 'votes' or 'pseudo'
+    "Votes of each answer: the catalogue's own, else fraction times `n_votes`; raises `ValueError` where it has neither."
+    names = count_columns(vocab)
+    own, kind = df.reindex(columns=names).astype('float32'), 'votes'
+    if own.isna().all(axis=None):
+        if 'n_votes' not in df or df.n_votes.isna().all():
+            raise ValueError('this catalogue has neither votes (Count* columns) nor n_votes: assume a number, df.assign(n_votes=44) for Kaggle, and say so beside the result')
+        own, kind = df[list(vocab)].mul(df.n_votes, axis=0).astype('float32').set_axis(names, axis=1), 'pseudo'
+    out = pd.concat([df.drop(columns=names, errors='ignore'), own], axis=1)
+    out.attrs = df.attrs | {'counts': kind}
+    return out
+
+# %% ../nbs/02_dataloaders.ipynb #c0a17503
+class ToVoteCounts(Transform):
+    "A catalogue's row, or an array, as the votes of each answer."
+    def __init__(self, vocab): self.columns = count_columns(vocab)
+    def encodes(self, x): return TensorBase(x[self.columns].to_numpy('float32') if isinstance(x, pd.Series) else np.asarray(x, 'float32'))
+
+def VoteCountsBlock(
+    vocab=CLASSES       # classes whose votes are the target
+)->TransformBlock:
+    "Votes as a second target beside the fractions."
+    return TransformBlock(type_tfms=ToVoteCounts(vocab))
+
 # %% ../nbs/02_dataloaders.ipynb #1e7c3ad7
 class GalaxyAugment(RandTransform):
     "Turn, mirror, zoom, shift and brighten each galaxy of a training batch, in a single resampling."
@@ -182,7 +217,8 @@ class GalaxyDL(TfmdDL):
 
     def _targets(self):
         vocab = getattr(self.dataset, 'vocab', None)
-        return None if vocab is None or len(self.dataset.tls) < 2 else torch.from_numpy(self.dataset.items[vocab].to_numpy('float32', copy=True))
+        columns = [] if vocab is None else [vocab, count_columns(vocab)][:len(self.dataset.tls)-1]
+        return [torch.from_numpy(self.dataset.items[c].to_numpy('float32', copy=True)) for c in columns]
 
     def new(self, dataset=None, cls=None, **kwargs):
         "A loader like this one; another dataset needs its own `store`, else it opens files."
@@ -195,7 +231,8 @@ class GalaxyDL(TfmdDL):
 
     def _read(self, b):
         x = TensorImage(torch.from_numpy(self.store.images[self.rows[b]]).permute(0, 3, 1, 2))
-        return (x,) if self.targets is None else (x, VoteFractions(self.targets[b], vocab=self.dataset.vocab))
+        y = [t[b] for t in self.targets]
+        return (x, *[VoteFractions(t, vocab=self.dataset.vocab) for t in y[:1]], *map(TensorBase, y[1:]))
 
 # %% ../nbs/02_dataloaders.ipynb #227f4a5b
 def pixel_stats(
@@ -219,12 +256,14 @@ def galaxy_block(
     size:int=64,        # side of the network's input, pixels
     splitter=None,      # fastai splitter over the catalogue's rows
     stats=None,         # mean and standard deviation of R, G, B; None: pixels stay in [0, 1]
-    augment=True        # True: `GalaxyAugment()`; a list of batch transforms; False: none
+    augment=True,       # True: `GalaxyAugment()`; a list of batch transforms; False: none
+    counts:bool=False   # True: the votes (`Count*`) as a second target
 )->DataBlock:
     "The `DataBlock` of galaxies and their vote fractions; its source is a catalogue."
     tfms = [GalaxyAugment()] if augment is True else list(augment or [])
     if stats is not None: tfms.append(Normalize.from_stats(*stats, cuda=torch.cuda.is_available()))
-    return DataBlock((GalaxyBlock(crop, size), VoteFractionsBlock(vocab)), dl_type=GalaxyDL, splitter=splitter, batch_tfms=tfms)
+    blocks = (GalaxyBlock(crop, size), VoteFractionsBlock(vocab)) + (VoteCountsBlock(vocab),)*counts
+    return DataBlock(blocks, n_inp=1, dl_type=GalaxyDL, splitter=splitter, batch_tfms=tfms)
 
 # %% ../nbs/02_dataloaders.ipynb #cab6d193
 def data_hash(
@@ -247,6 +286,7 @@ class GalaxyDataLoaders(DataLoaders):
         bs:int=64,              # galaxies in a batch
         vocab=None,             # columns of the targets; None: the classes that are known
         augment=True,           # True: `GalaxyAugment()`; a list of batch transforms; False: none
+        counts:bool=False,      # True: the votes of each answer as a second target, for the likelihood of the votes
         **kwargs                # for fastai's `dataloaders`: num_workers, device, ...
     ):
         "Loaders of a catalogue; raises `ValueError` where the split or the catalogue does not serve."
@@ -258,7 +298,8 @@ class GalaxyDataLoaders(DataLoaders):
         store = images.build_store(df, crop=crop, size=size) if source != 'files' else None
         stats = pixel_stats(df[train], store, crop, size)
         vocab = list(vocab) if vocab is not None else [c for c in CLASSES if c in df and df[c].notna().any()]
-        block = galaxy_block(vocab, crop, size, lambda _: (np.flatnonzero(train), np.flatnonzero(valid)), stats, augment)
+        if counts: df = with_counts(df, vocab)
+        block = galaxy_block(vocab, crop, size, lambda _: (np.flatnonzero(train), np.flatnonzero(valid)), stats, augment, counts)
         dls = block.dataloaders(df, bs=bs, **{'num_workers': 0, 'path': images.profile.home()} | kwargs, store=store)
         return cls(*dls.loaders, path=dls.path, device=dls.device)._note(split_name(split), df.attrs | {'data': data_hash(df)}, crop, size, stats)
 
@@ -293,3 +334,11 @@ def show_results(x:TensorImage, y:VoteFractions, samples, outs, ctxs=None, max_n
         im.show(ctx=a); show_votes({'volunteers': votes.series, 'network': VoteFractions(pred, vocab=votes.vocab).series}, b)
     if ctxs: ctxs[0][1].legend(fontsize=6, loc='lower right')
     return ctxs
+
+@dispatch
+def show_batch(x:TensorImage, y:tuple, samples, ctxs=None, max_n=8, **kwargs): # the votes stay out of the picture
+    return show_batch(x, y[0], [s[:2] for s in samples], ctxs, max_n, **kwargs)
+
+@dispatch
+def show_results(x:TensorImage, y:tuple, samples, outs, ctxs=None, max_n=8, **kwargs):
+    return show_results(x, y[0], [s[:2] for s in samples], outs, ctxs, max_n, **kwargs)
