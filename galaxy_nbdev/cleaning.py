@@ -80,7 +80,7 @@ def _thin_piece(mask, share, thin=8):
         else: broad = True
     return longest, broad
 
-# %% ../nbs/01_cleaning.ipynb #19fc083c
+# %% ../nbs/01_cleaning.ipynb #6ea9185e
 def measure_image(
     path:str    # as in a catalogue
 )->dict:        # fault and detail; or width, height, mode, digest and what `measure_pixels` gives
@@ -93,7 +93,6 @@ def measure_image(
     small = im.reduce(max(1, min(im.size)//100))
     return {'width': width, 'height': height, 'mode': mode, 'digest': digest, **measure_pixels(np.asarray(small))}
 
-# %% ../nbs/01_cleaning.ipynb #92b8b44c
 def check_images(
     df:pd.DataFrame,            # a catalogue
     workers:int|None=None       # processes; None: one a core
@@ -180,7 +179,7 @@ def _card(galaxy_id, path, checks, detail):
     except (ValueError, OSError): picture = '<div style="width:96px;height:96px;background:#ccc;color:#333;display:flex;align-items:center;justify-content:center">no picture</div>'
     return f'<div style="width:110px;font-size:10px;overflow-wrap:anywhere" title="{html.escape(detail)}">{picture}<br><b>{html.escape(checks)}</b><br>{html.escape(galaxy_id)}</div>'
 
-# %% ../nbs/01_cleaning.ipynb #a6f2790e
+# %% ../nbs/01_cleaning.ipynb #58ae037c
 def same_sky(
     a:pd.DataFrame,             # a catalogue
     b:pd.DataFrame,             # another
@@ -198,6 +197,17 @@ def same_sky(
     if pictures or pictures is None and not pairs: pairs.append(_by_picture(a, b, grey))
     out = pd.concat([pd.DataFrame({'a': list(i), 'b': list(j), 'by': by, 'distance': d}) for i, j, by, d in pairs], ignore_index=True)
     return out.drop_duplicates(['a', 'b'], ignore_index=True)
+
+def drop_same_sky(
+    train:pd.DataFrame,     # the catalogue that is thinned out
+    test:pd.DataFrame,      # the catalogue that stays as it is
+    **kwargs                # for `same_sky`
+)->tuple:                   # `train` without the common galaxies, and the table of pairs
+    "What of `train` may be trained on when `test` is the test set; say `len(pairs)` beside the result."
+    pairs = same_sky(train, test, **kwargs)
+    out = train[~train.galaxy_id.isin(pairs.a)].reset_index(drop=True)
+    out.attrs = train.attrs
+    return out, pairs
 
 # %% ../nbs/01_cleaning.ipynb #d9a05a9c
 def _by_position(a, b, arcsec):
@@ -224,15 +234,3 @@ def _near(a, b, x, y, radius, by, distance, p):
     return a.galaxy_id.to_numpy()[i], b.galaxy_id.to_numpy()[j], by, d
 
 def _thumbnail(path): return np.asarray(open_crop(path, None, 24))
-
-# %% ../nbs/01_cleaning.ipynb #54201103
-def drop_same_sky(
-    train:pd.DataFrame,     # the catalogue that is thinned out
-    test:pd.DataFrame,      # the catalogue that stays as it is
-    **kwargs                # for `same_sky`
-)->tuple:                   # `train` without the common galaxies, and the table of pairs
-    "What of `train` may be trained on when `test` is the test set; say `len(pairs)` beside the result."
-    pairs = same_sky(train, test, **kwargs)
-    out = train[~train.galaxy_id.isin(pairs.a)].reset_index(drop=True)
-    out.attrs = train.attrs
-    return out, pairs
