@@ -209,7 +209,7 @@ def drop_same_sky(
     out.attrs = train.attrs
     return out, pairs
 
-# %% ../nbs/01_cleaning.ipynb #d9a05a9c
+# %% ../nbs/01_cleaning.ipynb #49d9adb2
 def _by_position(a, b, arcsec):
     "Pairs closer than `arcsec` on the sphere."
     a, b = (t[t.ra.notna()&t.dec.notna()] for t in (a, b))
@@ -219,11 +219,11 @@ def _by_position(a, b, arcsec):
     return _near(a, b, vectors(a), vectors(b), 2*np.sin(np.deg2rad(arcsec/3600)/2), 'position', lambda i, j, chord: np.rad2deg(2*np.arcsin(chord/2))*3600, p=2)
 
 def _by_picture(a, b, grey):
-    "Pairs whose thumbnails differ by less than `grey`: candidates by their 4 x 4 block means, which never differ by more than the pictures do."
+    "Pairs whose thumbnails differ by less than `grey`: candidates by their quarters' means, which never differ by more than the pictures do."
     x, y = ([np.asarray(p, 'int16') for p in in_parallel(_thumbnail, t.path.tolist(), desc='thumbnails', chunksize=64)] for t in (a, b))
-    def blocks(t): return np.stack(t).reshape(len(t), 4, 6, 4, 6, 3).mean((2, 4)).reshape(len(t), -1)
+    def quarters(t): return np.stack(t).reshape(len(t), 2, 12, 2, 12, 3).mean((2, 4)).reshape(len(t), 12)
     def distance(i, j, _): return np.array([np.abs(x[k]-y[l]).mean() for k, l in zip(i, j)])
-    i, j, by, d = _near(a, b, blocks(x), blocks(y), grey*48, 'picture', distance, p=1)
+    i, j, by, d = _near(a, b, quarters(x), quarters(y), grey*12, 'picture', distance, p=1)
     return i[d < grey], j[d < grey], by, d[d < grey]
 
 def _near(a, b, x, y, radius, by, distance, p):
