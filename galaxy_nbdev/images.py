@@ -200,7 +200,7 @@ def fingerprint(
 
 FILTER = 'lanczos after scaled decoding'
 
-# %% ../nbs/foundations/images.ipynb #1adad331
+# %% ../nbs/foundations/images.ipynb #05815d23
 def build_store(
     df:pd.DataFrame,            # a catalogue: galaxy_id, path
     dest:str|Path|None=None,    # folder of the store; None: under `profile.home()/'stores'`, named by its fingerprint
@@ -210,6 +210,7 @@ def build_store(
     workers:int|None=None       # processes; None: one a core
 )->ImageStore:
     "Decode every galaxy once into one array; resumes what was interrupted; raises `ValueError` where `dest` holds another store."
+    if not df.galaxy_id.is_unique: raise ValueError(f'galaxy {df.galaxy_id[df.galaxy_id.duplicated()].iloc[0]} stands in more than one row: two catalogues that share ids need other ids, or cleaning.clean')
     mark = fingerprint(df, crop, size)
     dest = Path(dest) if dest else profile.home()/'stores'/f'{size}px-{mark}'
     dest.parent.mkdir(parents=True, exist_ok=True)
