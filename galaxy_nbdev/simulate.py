@@ -7,15 +7,14 @@ __all__ = ['FIELD', 'PIXEL', 'SIDE', 'VERSION', 'galaxies', 'scene', 'expose', '
            'answer_probabilities', 'walk', 'vote', 'simulate_catalogue', 'simulate_survey', 'vote_statistics',
            'unforced', 'agreement', 'picture_statistics']
 
-# %% ../nbs/foundations/simulate.ipynb #c1c54bee
+# %% ../nbs/foundations/simulate.ipynb #290dfb52
 import io, json, os
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.parquet as pq
 from PIL import Image
 from joblib import Parallel, delayed
-from scipy import fft
-from scipy.special import expit, gammainc, ndtri
+from scipy import fft, special
 from tqdm.auto import tqdm
 from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, to_conditional, to_cumulative
 
@@ -70,21 +69,21 @@ def _details(u, g): # DataFrame
     g['artifact'], g['artifact_kind'] = _rare(u.artifact, .04, .5), np.searchsorted([.3, .6, .75], u.artifact_kind)
     return g
 
-# %% ../nbs/foundations/simulate.ipynb #58d4600b
+# %% ../nbs/foundations/simulate.ipynb #1ead1b37
 _LIMIT = {'shallow': 17., 'legacy': 17., 'coadd': 17.77}      # faintest r magnitude of the sample (Willett et al. 2013)
 
 def _observed(u, g, depth): # DataFrame
     "Brightness, size on the sky, seeing and colour; the coadded sample reaches fainter, and so smaller, galaxies."
     g['magnitude'] = _LIMIT[depth]+2*np.log10(np.maximum(u.magnitude, 1e-3))
-    surface = 21.15+.5*ndtri(u.surface)+np.where(g.early, -.25, .15)
+    surface = 21.15+.5*special.ndtri(u.surface)+np.where(g.early, -.25, .15)
     g['r90'] = np.clip(np.sqrt(10**((surface-g.magnitude)/2.5)/np.pi), 3, 20)
-    g['seeing'] = 1.2+.15*ndtri(u.seeing)
-    g['blue'] = np.clip(.25+.5*(1-g.bulge_fraction)+.18*ndtri(u.colour)-.25*g.early, 0, 1)
-    g['sky'] = ndtri(u.sky)
+    g['seeing'] = 1.2+.15*special.ndtri(u.seeing)
+    g['blue'] = np.clip(.25+.5*(1-g.bulge_fraction)+.18*special.ndtri(u.colour)-.25*g.early, 0, 1)
+    g['sky'] = special.ndtri(u.sky)
     g['ra'], g['dec'] = 110+150*u.ra, np.rad2deg(np.arcsin(.87*u.dec))
     return g
 
-# %% ../nbs/foundations/simulate.ipynb #b6f68a91
+# %% ../nbs/foundations/simulate.ipynb #59b376dd
 def _scale_length(g): # float array, in units of R90
     "Scale length of the disk such that a circle of radius 1 holds 90 % of the Petrosian flux, by bisection of the growth curve."
     bt, n, size = (g[c].to_numpy('float64') for c in ('bulge_fraction', 'bulge_n', 'bulge_size'))
@@ -92,7 +91,7 @@ def _scale_length(g): # float array, in units of R90
     low, high = np.full(len(bt), 1e-3), np.full(len(bt), 60.)
     for _ in range(30):
         r = (low+high)/2
-        inside = bt*gammainc(2*n, (2*n-1/3)*(r/size)**(1/n)) + (1-bt)*(1-(1+r)*np.exp(-r))
+        inside = bt*special.gammainc(2*n, (2*n-1/3)*(r/size)**(1/n)) + (1-bt)*(1-(1+r)*np.exp(-r))
         low, high = np.where(inside < level, r, low), np.where(inside < level, high, r)
     q = g.disk_q*(1-bt)+g.bulge_q*bt
     return np.sqrt(2/(1+q**2))/r
@@ -173,16 +172,16 @@ def _disk(g, p, rng): # old and young light, two (n, n) float32 arrays that sum 
     old, young = old/total, young/total
     return (old*np.float32(1-.5*g.bar)+np.float32(.5*g.bar)*_bar(g, p) if g.bar else old), young
 
-# %% ../nbs/foundations/simulate.ipynb #1795c26d
+# %% ../nbs/foundations/simulate.ipynb #e7f97ba4
 def _sersic(r, n, size): # float32 array
     "Sersic's profile, 1 at the half-light radius."
     return np.exp(-(2*n-1/3)*((r/size)**np.float32(1/n)-1))
 
 def _bulge(g, p): # (n, n) float32, sums to 1
     "The bulge; in a disk on edge its isophotes may be boxy."
-    e, w = np.float32(2+2.2*g.boxy*(g.disk_q < .4)), p.v/np.float32(g.bulge_q)
+    box = g.boxy*(g.disk_q < .4); e, w = np.float32(2+3*box), p.v/np.float32(min(1, g.bulge_q*(1+.4*box)))
     r = np.sqrt(p.u**2+w**2) if e == 2 else (np.abs(p.u)**e+np.abs(w)**e)**(1/e)
-    light = _sersic(np.sqrt(r*r+np.float32((.5*p.step)**2)), np.float32(g.bulge_n), np.float32(g.bulge_size*g.scale_length*(1+.5*(e-2)/2.2)))
+    light = _sersic(np.sqrt(r*r+np.float32((.5*p.step)**2)), np.float32(g.bulge_n), np.float32(g.bulge_size*g.scale_length*(1+.7*box)))
     return light/light.sum()
 
 # %% ../nbs/foundations/simulate.ipynb #57d09e02
@@ -305,7 +304,7 @@ def draw_galaxy(
     if g.artifact and g.artifact_kind == 2: image[g.number%3] = 0
     return Image.fromarray(composite(image)).resize((SIDE, SIDE), Image.BICUBIC)
 
-# %% ../nbs/foundations/simulate.ipynb #6f19149a
+# %% ../nbs/foundations/simulate.ipynb #d6e3e075
 def clarity(
     g:pd.DataFrame, # galaxies
     depth:str|float='legacy'    # 'shallow', 'legacy', 'coadd', or the noise as a multiple of `legacy`
@@ -313,9 +312,9 @@ def clarity(
     "How well details show: the galaxy's size against the seeing, its surface brightness against the noise."
     surface = g.magnitude+2.5*np.log10(np.pi*g.r90**2)
     contrast = 10**(-.4*(surface-21.5))/_noise(depth)
-    return expit(1.6*np.log2(g.r90/g.seeing/3.6)+1.2*np.log10(contrast/1.2))
+    return special.expit(1.6*np.log2(g.r90/g.seeing/3.6)+1.2*np.log10(contrast/1.2))
 
-# %% ../nbs/foundations/simulate.ipynb #5377f730
+# %% ../nbs/foundations/simulate.ipynb #98a606d4
 def visible(
     g:pd.DataFrame,         # galaxies
     depth:str|float='legacy',   # 'shallow', 'legacy', 'coadd', or the noise as a multiple of `legacy`
@@ -324,8 +323,8 @@ def visible(
     "What of a galaxy shows in its image."
     c = clarity(g, depth) if kind == 'votes' else pd.Series(.92, g.index)
     disk = 1-g.bulge_fraction; q = g.disk_q*disk+g.bulge_q*g.bulge_fraction
-    face, edge = expit((g.disk_q-.42)/.07), expit((.36-g.disk_q)/.05)
-    f = pd.DataFrame({'disk': 2*disk*c, 'flat': 2*(1-q), 'edge': 2*disk*edge, 'thin': 2*expit((.42-q)/.07), 'arms': 3*g.arms*face*c*np.sqrt(disk),
+    face, edge = special.expit((g.disk_q-.42)/.07), special.expit((.36-g.disk_q)/.05)
+    f = pd.DataFrame({'disk': 2*disk*c, 'flat': 2*(1-q), 'edge': 2*disk*edge, 'thin': 2*special.expit((.42-q)/.07), 'arms': 3*g.arms*face*c*np.sqrt(disk),
         'bar': 3*g.bar*face*c*np.sqrt(disk), 'ring': 3*g.ring*face*c*np.sqrt(disk), 'lens': 3*g.lens*c*np.sqrt(disk), 'dust': 3*g.dust*(1-face)*c, 'boxy': 3*g.boxy*edge*c,
         'disturbed': 3*g.disturbed*np.sqrt(c), 'irregular': 3*g.irregular*np.sqrt(c), 'merger': 3*g.merger, 'crowd': 3*g.crowd,
         'artifact': 3*g.artifact, 'bulge': np.log10(g.bulge_fraction+.02)+1, 'tight': (.35-g.pitch)/.12,
