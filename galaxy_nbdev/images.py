@@ -79,11 +79,10 @@ def _group(shard, date, g):
     import pyarrow.parquet as pq
     with pq.ParquetFile(shard) as f: return f.read_row_group(g, columns=['image'])['image']
 
-# %% ../nbs/foundations/images.ipynb #683adb78
+# %% ../nbs/foundations/images.ipynb #9075b83f
 def _fits_planes(path):
     "The first image of a FITS file: (bands, h, w) float32, blue to red, north up if the file has it so."
-    try: from astropy.io import fits
-    except ImportError: raise ImportError(f'{path}: FITS files are read by astropy: pip install galaxy_nbdev[fits]') from None
+    from astropy.io import fits
     with fits.open(path, memmap=False) as f:
         image = next((h for h in f if h.is_image and len(h.shape) in (2, 3)), None)
         if image is None or image.shape[:-2] not in ((), (1,), (3,)): raise ValueError(f'one plane or three are needed, it has {[h.shape for h in f if h.is_image]}')
@@ -200,7 +199,7 @@ def fingerprint(
 
 FILTER = 'lanczos after scaled decoding'
 
-# %% ../nbs/foundations/images.ipynb #1adad331
+# %% ../nbs/foundations/images.ipynb #05815d23
 def build_store(
     df:pd.DataFrame,            # a catalogue: galaxy_id, path
     dest:str|Path|None=None,    # folder of the store; None: under `profile.home()/'stores'`, named by its fingerprint
@@ -210,6 +209,7 @@ def build_store(
     workers:int|None=None       # processes; None: one a core
 )->ImageStore:
     "Decode every galaxy once into one array; resumes what was interrupted; raises `ValueError` where `dest` holds another store."
+    if not df.galaxy_id.is_unique: raise ValueError(f'galaxy {df.galaxy_id[df.galaxy_id.duplicated()].iloc[0]} stands in more than one row: two catalogues that share ids need other ids, or cleaning.clean')
     mark = fingerprint(df, crop, size)
     dest = Path(dest) if dest else profile.home()/'stores'/f'{size}px-{mark}'
     dest.parent.mkdir(parents=True, exist_ok=True)
