@@ -79,11 +79,10 @@ def _group(shard, date, g):
     import pyarrow.parquet as pq
     with pq.ParquetFile(shard) as f: return f.read_row_group(g, columns=['image'])['image']
 
-# %% ../nbs/foundations/images.ipynb #683adb78
+# %% ../nbs/foundations/images.ipynb #9075b83f
 def _fits_planes(path):
     "The first image of a FITS file: (bands, h, w) float32, blue to red, north up if the file has it so."
-    try: from astropy.io import fits
-    except ImportError: raise ImportError(f'{path}: FITS files are read by astropy: pip install galaxy_nbdev[fits]') from None
+    from astropy.io import fits
     with fits.open(path, memmap=False) as f:
         image = next((h for h in f if h.is_image and len(h.shape) in (2, 3)), None)
         if image is None or image.shape[:-2] not in ((), (1,), (3,)): raise ValueError(f'one plane or three are needed, it has {[h.shape for h in f if h.is_image]}')
