@@ -234,6 +234,11 @@ class GalaxyDL(TfmdDL):
         y = [t[b] for t in self.targets]
         return (x, *[VoteFractions(t, vocab=self.dataset.vocab) for t in y[:1]], *map(TensorBase, y[1:]))
 
+    def decode(self, b): return super().decode(b)[:2]         # votes beside the fractions are never shown
+    def _decode_batch(self, b, max_n=9, full=True):
+        b = (*b, *[b[-1]]*(len(self.dataset.tls)-len(b)))     # what fastai decodes must be as long as an item
+        return super()._decode_batch(b, max_n, full).map(lambda sample: sample[:2])
+
 # %% ../nbs/02_dataloaders.ipynb #227f4a5b
 def pixel_stats(
     df:pd.DataFrame,    # a catalogue
@@ -334,11 +339,3 @@ def show_results(x:TensorImage, y:VoteFractions, samples, outs, ctxs=None, max_n
         im.show(ctx=a); show_votes({'volunteers': votes.series, 'network': VoteFractions(pred, vocab=votes.vocab).series}, b)
     if ctxs: ctxs[0][1].legend(fontsize=6, loc='lower right')
     return ctxs
-
-@dispatch
-def show_batch(x:TensorImage, y:tuple, samples, ctxs=None, max_n=8, **kwargs): # the votes stay out of the picture
-    return show_batch(x, y[0], [s[:2] for s in samples], ctxs, max_n, **kwargs)
-
-@dispatch
-def show_results(x:TensorImage, y:tuple, samples, outs, ctxs=None, max_n=8, **kwargs):
-    return show_results(x, y[0], [s[:2] for s in samples], outs, ctxs, max_n, **kwargs)
