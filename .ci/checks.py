@@ -1,5 +1,5 @@
 """Every check of the project, one function each: `quick` (make test) or `slow` (make test-slow)."""
-import ast, configparser, email, os, re, shutil, statistics, subprocess, sys, tempfile, time, zipfile
+import ast, configparser, email, os, re, shutil, statistics, subprocess, sys, tempfile, time, traceback, zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from packaging.requirements import Requirement
@@ -133,6 +133,7 @@ def wheel():
 
 def installed():
     "the wheel works in an environment of its own: light modules without torch, every module, one prediction"
+    need(list(WHEEL.glob('*.whl')), 'there is no wheel: see the check before this one')
     folder, (file,) = ROOT/'.ci'/'env', WHEEL.glob('*.whl')
     there = folder/'bin'/'python'
     if not env.fresh(folder):
@@ -191,7 +192,8 @@ def attempt(check):
     "Run one check, print its line; True if it passed."
     start, problem = time.monotonic(), None
     try: check()
-    except Failed as e: problem = str(e).strip()
+    except Failed as e: problem = str(e).strip() or 'it said nothing'
+    except Exception: problem = traceback.format_exc()      # a check that breaks has not passed
     print(f'{"FAIL" if problem else "ok  "}  {check.__doc__}  {time.monotonic()-start:.1f} s', flush=True)
     if problem: print(re.sub('^', '      ', problem, flags=re.M), flush=True)
     return not problem

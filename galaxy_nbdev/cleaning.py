@@ -55,18 +55,20 @@ def measure_pixels(
     return {'black': max(_longest_run(top.max(axis) < 4)/top.shape[1-axis] for axis in (0, 1)), 'alone': float(max((c > 50).mean() for c in lead)),
             'streak': max(map(_streak, lead))/max(top.shape), 'dimmest': min(peaks), 'brightest': max(peaks)}
 
-# %% ../nbs/01_cleaning.ipynb #45a1d9e4
+# %% ../nbs/01_cleaning.ipynb #be0b6c85
 def _longest_run(mask):
     "Length of the longest run of True."
     return int(np.diff(np.concatenate([[-1], np.flatnonzero(~mask), [len(mask)]])).max()-1)
 
 def _streak(lead, thin=8, least=40):
     "Length in pixels of the longest piece in which a colour leads by 12 grey levels and that is at least `thin` times as long as wide."
-    where, longest = np.nonzero(lead > 12), 0.
-    if len(where[0]) <= least: return longest
-    piece = ndimage.label(lead > 12, np.ones((3, 3)))[0][where]
-    for k in np.flatnonzero(np.bincount(piece) > least):
-        narrow, wide = np.sqrt(12*np.linalg.eigvalsh(np.cov(np.stack(where)[:, piece == k]))+1e-6)
+    mask, longest = lead > 12, 0.
+    if np.count_nonzero(mask) <= least: return longest
+    pieces, _ = ndimage.label(mask, np.ones((3, 3)))
+    boxes = ndimage.find_objects(pieces)
+    for k in np.flatnonzero(np.bincount(pieces.ravel())[1:] > least):
+        if sum((s.stop-s.start)**2 for s in boxes[k]) < LIMITS['streak']**2*lead.size: continue     # too short anyhow
+        narrow, wide = np.sqrt(12*np.linalg.eigvalsh(np.cov(np.nonzero(pieces[boxes[k]] == k+1)))+1e-6)
         if wide > thin*max(narrow, 1): longest = max(longest, wide)
     return longest
 
@@ -138,7 +140,7 @@ def clean(
     trusted.attrs = df.attrs
     return trusted, CleaningReport(found, df[bad], len(df))
 
-# %% ../nbs/01_cleaning.ipynb #dc4111d5
+# %% ../nbs/01_cleaning.ipynb #15ce2aa4
 class CleaningReport:
     "What was found in a catalogue, to be looked at."
     def __init__(self,
@@ -158,7 +160,7 @@ class CleaningReport:
         rows = self.rejected[~self.rejected.galaxy_id.duplicated()].head(most)
         why = self.table.groupby('galaxy_id').agg(lambda c: '; '.join(dict.fromkeys(c)))
         cards = ''.join(_card(r.galaxy_id, r.path, why.check.get(r.galaxy_id, 'shares a rejected file'), why.detail.get(r.galaxy_id, '')) for r in rows.itertuples())
-        return (f'<p><b>{self.n:,}</b> galaxies checked, <b>{len(self.rejected):,}</b> rejected ({len(self.rejected)/max(self.n, 1):.1%})</p>{self.counts.to_html()}'
+        return (f'<p><b>{self.n:,}</b> galaxies checked, <b>{len(self.rejected):,}</b> rejected ({len(self.rejected)/max(self.n, 1):.1%})<br>{" · ".join(f"{c} {n:,}" for c, n in self.counts.galaxies.items())}</p>'
                 f'<div style="display:flex;flex-wrap:wrap;gap:6px">{cards}</div>')
 
 # %% ../nbs/01_cleaning.ipynb #95893fca
