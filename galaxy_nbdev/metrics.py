@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['rmse', 'mae', 'r2', 'paired', 'per_class', 'per_question', 'voters', 'votes', 'asked', 'shares', 'per_question_asked',
-           'binary_scores', 'calibration', 'exact_variance', 'volunteers', 'bootstrap', 'intervals', 'headline_parts',
-           'headlines', 'headline_scores', 'compare', 'binary_intervals', 'pit', 'coverage', 'purity',
+           'binary_scores', 'label_scores', 'calibration', 'exact_variance', 'volunteers', 'bootstrap', 'intervals',
+           'headline_parts', 'headlines', 'headline_scores', 'compare', 'binary_intervals', 'pit', 'coverage', 'purity',
            'volunteers_saved', 'confusion', 'correlation', 'ensemble', 'stack_weights']
 
 # %% ../nbs/foundations/metrics.ipynb #57df5c9a
@@ -179,10 +179,10 @@ def _right(s, t):
     "Whether the answer with the highest prediction has the most votes; it may share them with another."
     return np.take_along_axis(t, s.argmax(1)[:, None], 1)[:, 0] == t.max(1)
 
-# %% ../nbs/foundations/metrics.ipynb #2a00c47c
+# %% ../nbs/foundations/metrics.ipynb #e4b03df9
 def binary_scores(
-    pred:pd.DataFrame,      # scores in [0, 1], one column a label; `galaxy_id` where the order is not that of `labels`
-    labels:pd.DataFrame,    # 0, 1 or NaN in the same columns
+    pred:pd.DataFrame,      # scores in [0, 1], one column a label; paired with `labels` by galaxy_id, a column or the index
+    labels:pd.DataFrame,    # 0, 1 or NaN in the same columns, as `schema.make_labels` gives them
     threshold:float=.5      # above it a score is a yes
 )->pd.DataFrame:            # one row a label, then macro, micro and both of the constant majority: n, share, accuracy, precision, recall, f1, auc
     "Classification scores of each label; raises `ValueError` for labels that are neither 0 nor 1, and where the tables cannot be paired."
@@ -193,13 +193,12 @@ def binary_scores(
     extra = pd.DataFrame([tables[0].mean(), pooled[0], tables[1].mean(), pooled[1]], index=['macro', 'micro', 'constant majority, macro', 'constant majority, micro'])
     return pd.concat([tables[0], extra]).astype({'n': int})
 
-# %% ../nbs/foundations/metrics.ipynb #8610d234
+# %% ../nbs/foundations/metrics.ipynb #db24fa99
 def _labelled(pred, labels):
     "Scores and labels, same rows and columns."
-    if 'galaxy_id' in labels and 'galaxy_id' in pred:
-        pred, labels = pred.set_index('galaxy_id'), labels.set_index('galaxy_id')
-        if pred.index.has_duplicates or labels.index.has_duplicates: raise ValueError('a galaxy stands twice: keep one row')
-    y = labels.drop(columns='galaxy_id', errors='ignore').astype('float64')
+    pred, labels = (t.set_index('galaxy_id') if 'galaxy_id' in t else t for t in (pred, labels))
+    if pred.index.has_duplicates or labels.index.has_duplicates: raise ValueError('a galaxy stands twice: keep one row')
+    y = labels.astype('float64')
     if lacking := [c for c in y if c not in pred]: raise ValueError(f'the predictions lack the labels {lacking}')
     if len(y.index.difference(pred.index)): raise ValueError(f'{len(y.index.difference(pred.index))} labelled galaxies are not predicted, {y.index.difference(pred.index)[0]} for one')
     if (~(y.isin([0, 1]) | y.isna())).any(axis=None): raise ValueError('labels must be 0, 1 or NaN: make them with schema.make_labels')
@@ -215,6 +214,18 @@ def _binary(p, y, threshold):
     precision, recall, f1, _ = precision_recall_fscore_support(y, yes, average='binary', zero_division=0) if len(y) else (np.nan,)*4
     auc = roc_auc_score(y, p) if 0 < y.sum() < len(y) else np.nan
     return pd.Series({'n': len(y), 'share': y.mean() if len(y) else np.nan, 'accuracy': (yes == y).mean() if len(y) else np.nan, 'precision': precision, 'recall': recall, 'f1': f1, 'auc': auc})
+
+# %% ../nbs/foundations/metrics.ipynb #753e1d08
+def label_scores(
+    pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
+    labels              # names of labels: answers in words, or 'bulge'
+)->pd.DataFrame:        # (n, labels) in [0, 1], indexed by galaxy_id
+    "Predicted fractions as scores of labels; raises `ValueError` for a name that is no answer."
+    f, word = pred.set_index('galaxy_id'), {a: c for c, a in ANSWERS.answer.items()}
+    if unknown := [n for n in labels if n != 'bulge' and n not in word]: raise ValueError(f'{unknown} are no answers: choose among {", ".join(word)} and bulge')
+    s = shares(f, None)
+    bulge = lambda: 1-((f['Class5.1']+f['Class9.3'])/f['Class1.2'].clip(lower=1e-6)).clip(0, 1)
+    return pd.DataFrame({n: bulge() if n == 'bulge' else s[word[n]] for n in labels})
 
 # %% ../nbs/foundations/metrics.ipynb #51e31781
 def calibration(
