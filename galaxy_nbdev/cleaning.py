@@ -55,7 +55,7 @@ def measure_pixels(
     return {'black': max(_longest_run(top.max(axis) < 4)/top.shape[1-axis] for axis in (0, 1)), 'alone': float(max((c > 50).mean() for c in lead)),
             'streak': max(map(_streak, lead))/max(top.shape), 'dimmest': min(peaks), 'brightest': max(peaks)}
 
-# %% ../nbs/01_cleaning.ipynb #3f75d896
+# %% ../nbs/01_cleaning.ipynb #3154c0cc
 def _longest_run(mask):
     "Length of the longest run of True."
     return int(np.diff(np.concatenate([[-1], np.flatnonzero(~mask), [len(mask)]])).max()-1)
@@ -64,20 +64,24 @@ def _streak(lead):
     "Length in pixels of the longest thin piece of a picture, or of what is left of it without its broad parts."
     long, broad = _thin_piece(lead > 12, LIMITS['streak'])
     if long or not broad: return long
-    fine = lead-ndimage.grey_opening(lead, (5, 5))
-    return max(_thin_piece(fine > level, 2*LIMITS['streak'])[0] for level in (12, 18, 26))
+    for width in (5, 9, 15):
+        fine = lead-ndimage.grey_opening(lead, (width, width))
+        long = max(_thin_piece(fine > level, 2*LIMITS['streak'])[0] for level in (12, 18, 26, 40))
+        if long: break
+    return long
 
 def _thin_piece(mask, share, thin=8):
-    "Length of the longest piece of a mask above `share` of the side that is `thin` times as long as wide; and whether there was a long but broad one."
+    "Length of the longest piece of a mask above `share` of the side that is `thin` times as long as wide; and whether one reaches twice as far, but is broad."
     longest, broad, side = 0., False, len(mask)
     if np.count_nonzero(mask) <= 40: return longest, broad
     pieces, _ = ndimage.label(mask, np.ones((3, 3)))
     boxes = ndimage.find_objects(pieces)
     for k in np.flatnonzero(np.bincount(pieces.ravel())[1:] > 40):
-        if np.hypot(*[s.stop-s.start for s in boxes[k]]) < share*side: continue
+        reach = np.hypot(*[s.stop-s.start for s in boxes[k]])
+        if reach < share*side: continue
         narrow, wide = np.sqrt(12*np.linalg.eigvalsh(np.cov(np.nonzero(pieces[boxes[k]] == k+1)))+1e-6)
         if wide > max(thin*max(narrow, 1), share*side): longest = max(longest, wide)
-        else: broad = True
+        else: broad |= reach > 2*share*side
     return longest, broad
 
 # %% ../nbs/01_cleaning.ipynb #6ea9185e
