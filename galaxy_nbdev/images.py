@@ -108,7 +108,7 @@ def open_crop(
     x, y, s = (w-across)//2, (h-down)//2, round(w/im.width)
     return im.resize((size, size), Image.LANCZOS, box=(x/s, y/s, (x+across)/s, (y+down)/s))
 
-# %% ../nbs/foundations/images.ipynb #04a2ddad
+# %% ../nbs/foundations/images.ipynb #a257c7ca
 def in_parallel(
     f,                      # a module's function of one argument
     items:list,             # its arguments
@@ -119,7 +119,7 @@ def in_parallel(
     "Yields `f` of each item in order; an error in a worker is raised here."
     bar = partial(tqdm, total=len(items), desc=desc, leave=False, delay=2)
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(), 32) if workers is None else workers
-    if workers < 2 or len(items) < 2*chunksize: yield from bar(map(f, items)); return
+    if workers < 2 or len(items) < 2*chunksize or multiprocessing.current_process().daemon: yield from bar(map(f, items)); return
     start = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
     with ProcessPoolExecutor(workers, mp_context=start, initializer=_end_with_parent) as pool:
         yield from bar(pool.map(f, items, chunksize=chunksize))
