@@ -84,18 +84,18 @@ def _thin_piece(mask, share, thin=8):
         else: broad |= reach > 2*share*side
     return longest, broad
 
-# %% ../nbs/01_cleaning.ipynb #6ea9185e
+# %% ../nbs/01_cleaning.ipynb #4ccad226
 def measure_image(
     path:str    # as in a catalogue
 )->dict:        # fault and detail; or width, height, mode, digest and what `measure_pixels` gives
     "What one image file shows of its faults; never raises for the file's sake."
-    try: digest = hashlib.blake2b(read_bytes(path), digest_size=16).hexdigest()
+    try: data = read_bytes(path)
     except FileNotFoundError: return {'fault': 'missing file', 'detail': path}
     except (ValueError, OSError) as e: return {'fault': 'unreadable', 'detail': f'{path}: {e}'}
-    try: im, (width, height), mode = decode(path, lambda w, h: min(w, h)//100)
+    try: im, (width, height), mode = decode(path, lambda w, h: min(w, h)//100, data)
     except ValueError as e: return {'fault': 'unreadable', 'detail': str(e)}
     small = im.reduce(max(1, min(im.size)//100))
-    return {'width': width, 'height': height, 'mode': mode, 'digest': digest, **measure_pixels(np.asarray(small))}
+    return {'width': width, 'height': height, 'mode': mode, 'digest': hashlib.blake2b(data, digest_size=16).hexdigest(), **measure_pixels(np.asarray(small))}
 
 def check_images(
     df:pd.DataFrame,            # a catalogue

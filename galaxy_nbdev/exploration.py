@@ -12,13 +12,15 @@ __all__ = ['PALETTE', 'SEQUENTIAL', 'DIVERGING', 'ANSWER', 'QUESTION', 'WORDS', 
            'plot_winner_fractions', 'plot_channels', 'average_image', 'corner_box', 'holding_box', 'plot_average',
            'plot_sky', 'class_of', 'sample_steps', 'select_sample', 'find_galaxies', 'vote_bars', 'GalaxyBrowser']
 
-# %% ../nbs/00_exploration.ipynb #38e7859d
+# %% ../nbs/00_exploration.ipynb #a8e28078
 import base64, functools, html, io
+from collections.abc import Callable
 import numpy as np, pandas as pd, matplotlib as mpl
 import matplotlib.pyplot as plt
 from fastcore.basics import patch
 from matplotlib import patheffects
 from tqdm.auto import tqdm
+from PIL import Image
 from .images import crop_resize, open_image
 from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, to_conditional
 
@@ -57,11 +59,11 @@ def named(
     what = f'{df.attrs["source"]}, {df.attrs["kind"]} votes' if {'source', 'kind'} <= set(df.attrs) else 'catalogue without a name'
     return f'{what}, n = {len(df):,}'
 
-# %% ../nbs/00_exploration.ipynb #cfe751a1
+# %% ../nbs/00_exploration.ipynb #f93716d9
 class Sheet(plt.Figure):
     "A figure of photographs: a notebook keeps it as JPEG, a tenth of the size."
     def _ipython_display_(self):
-        from IPython.display import Image, display
+        from IPython.display import Image, display      # its Image, not PIL's
         b = io.BytesIO()
         self.savefig(b, format='jpeg', dpi=self.dpi, pil_kwargs={'quality': 82})
         display(Image(b.getvalue(), format='jpeg'))
@@ -188,7 +190,7 @@ def _ribbon(ax, x0, y0, x1, y1, width, colour):
     middle = y0+(y1-y0)*(3*t**2-2*t**3)
     ax.fill_between(x0+(x1-x0)*t, middle-width/2, middle+width/2, color=colour, alpha=.3, lw=0)
 
-# %% ../nbs/00_exploration.ipynb #7058acc7
+# %% ../nbs/00_exploration.ipynb #ab41374f
 def plot_tree(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # one tree
@@ -197,7 +199,7 @@ def plot_tree(
     share = df.reindex(columns=CLASSES).mean().fillna(0)
     y, bottom = _places(share, scale)
     x = {c: step*len(lineage(c)) for c in CLASSES}
-    fig, ax = plt.subplots(figsize=(8, 9.6)); plt.close(fig)
+    fig, ax = plt.subplots(figsize=(8, 8.8)); plt.close(fig)
     for q in tree_order():
         start = y[q.parent] if q.parent else np.mean([y[c] for c in q.classes])
         whole = share[q.classes].sum()
@@ -386,12 +388,12 @@ def minimum_votes(
     means = df[[n for n in COUNTS if not n.startswith('Count8.')]].mean()
     return round(means.mean())+2*means.std(ddof=0)
 
-# %% ../nbs/00_exploration.ipynb #00bfd6f4
+# %% ../nbs/00_exploration.ipynb #8086c5c3
 def wilson(
-    p,          # share of the votes, 0 to 1
-    n,          # votes cast
-    z=1.96      # standard deviations; 1.96 for 95 %
-):              # lower end of the interval, 0 to 1
+    p:float|pd.Series,  # share of the votes, 0 to 1
+    n:float|pd.Series,  # votes cast
+    z:float=1.96        # standard deviations; 1.96 for 95 %
+)->float|pd.Series:     # lower end of the interval, 0 to 1
     "Lower end of the interval of a proportion, Wilson 1927."
     return (p+z*z/(2*n)-z*np.sqrt(p*(1-p)/n+z*z/(4*n*n)))/(1+z*z/n)
 
@@ -431,12 +433,12 @@ def _top_fraction(df, min_votes, rank):
     best = {c: df[c].idxmax() for c in CLASSES if c in df and df[c].notna().any()}
     return _top_table(df, best, df, 'Highest cumulative fraction, however few the votes (this catalogue has no vote counts)')
 
-# %% ../nbs/00_exploration.ipynb #e9d89d82
+# %% ../nbs/00_exploration.ipynb #26f30d06
 def plot_top_voted(
     df:pd.DataFrame,                # a catalogue
     min_votes:float|None=None,      # as in `top_voted`
     rank:str='fraction',            # as in `top_voted`
-    picture=None                    # function of a path that gives the picture; None: its central 212 pixels
+    picture:Callable=None           # function of a path that gives the picture; None: its central 212 pixels
 )->plt.Figure:                      # 37 panels
     "The galaxy with the highest share of each answer, all in one figure."
     top = top_voted(df, min_votes, rank)
@@ -449,22 +451,22 @@ def plot_top_voted(
     fig.suptitle(f'{top.attrs["rule"]}\n{named(df)}', fontsize=9)
     return fig
 
-# %% ../nbs/00_exploration.ipynb #89b7c989
+# %% ../nbs/00_exploration.ipynb #0762bc4a
 def thumbnail(
     path:str,       # a galaxy's path
     crop:int=212,   # side of the central part, pixels; less where the picture is smaller
     size:int=96     # side of the result, pixels
-):                  # PIL image, RGB
+)->Image.Image:      # RGB
     "The central part of a galaxy's picture, small."
     im = open_image(path)
     return crop_resize(im, min(crop, *im.size), size)
 
-# %% ../nbs/00_exploration.ipynb #f6c117ae
+# %% ../nbs/00_exploration.ipynb #5c569eac
 def show_galaxy(
-    ax,             # matplotlib axes
-    path,           # a galaxy's path; missing: none
-    picture=None    # function of a path that gives the picture; None: `thumbnail`
-):
+    ax:plt.Axes,            # where to draw
+    path:str|None,          # a galaxy's path; missing: none
+    picture:Callable=None   # function of a path that gives the picture; None: `thumbnail`
+):                          # the drawn image
     "A galaxy's picture in `ax`, or a grey field with one word where there is none."
     ax.set_axis_off()
     try: return ax.imshow(np.asarray((picture or thumbnail)(path))) if pd.notna(path) else _blank(ax, 'none')
@@ -828,9 +830,9 @@ def find_galaxies(
     key = {SORTS[0]: -fraction, SORTS[1]: fraction, SORTS[2]: None if votes is None else -votes}.get(sort)
     return found if key is None else found[np.argsort(key[found], kind='stable')]
 
-# %% ../nbs/00_exploration.ipynb #0e53de52
+# %% ../nbs/00_exploration.ipynb #8c39b6fd
 def vote_bars(
-    row,                        # one galaxy's conditional fractions, by class
+    row:pd.Series,              # one galaxy's conditional fractions, by class
     questions:list=QUESTIONS,   # questions to show
     width:int=100               # length of a full bar, pixels
 )->str:                         # HTML
@@ -958,11 +960,11 @@ def _encode(self:GalaxyBrowser, i):
     except (FileNotFoundError, ValueError): return 'none'
     return f'url(data:image/jpeg;base64,{base64.b64encode(b.getvalue()).decode()})'
 
-# %% ../nbs/00_exploration.ipynb #6288a34d
+# %% ../nbs/00_exploration.ipynb #4c143974
 @patch
 def _rule(self:GalaxyBrowser, k, i):
     "CSS of one picture; a kept galaxy has a frame."
-    frame = f';outline:3px solid {PALETTE[5]}' if i in self._kept else ''
+    frame = f';outline:3px solid {PALETTE[5]} !important' if i in self._kept else ''
     return f'.{self._mark}-{k} {{background:#bbb {self._picture(i)} center/cover !important{frame}}}'
 
 # %% ../nbs/00_exploration.ipynb #69d7b8ef
