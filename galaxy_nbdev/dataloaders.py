@@ -262,7 +262,7 @@ class GalaxyDL(TfmdDL):
         return (TensorImage(torch.from_numpy(pixels).permute(0, 3, 1, 2)),
                 *[VoteFractions(t, vocab=self.dataset.vocab) for t in y[:1]], *map(TensorBase, y[1:]))
 
-# %% ../nbs/02_dataloaders.ipynb #a947d872
+# %% ../nbs/02_dataloaders.ipynb #d0ab1388
 def rarity_weights(
     df:pd.DataFrame,        # a catalogue
     vocab=CLASSES,          # classes that count
@@ -274,6 +274,11 @@ def rarity_weights(
     w = (y/np.where(share > 0, share, np.inf)).max(1).clip(1e-6)
     w = w.clip(w.max()/most) if w.max() > 0 else np.ones(len(df))
     return w/w.mean()
+
+    def decode(self, b): return super().decode(b)[:2]         # votes beside the fractions are never shown
+    def _decode_batch(self, b, max_n=9, full=True):
+        b = (*b, *[b[-1]]*(len(self.dataset.tls)-len(b)))     # what fastai decodes must be as long as an item
+        return super()._decode_batch(b, max_n, full).map(lambda sample: sample[:2])
 
 # %% ../nbs/02_dataloaders.ipynb #227f4a5b
 def pixel_stats(
@@ -395,14 +400,6 @@ def show_results(x:TensorImage, y:VoteFractions, samples, outs, ctxs=None, max_n
         im.show(ctx=a); show_votes({'volunteers': votes.series, 'network': VoteFractions(pred, vocab=votes.vocab).series}, b)
     if ctxs: ctxs[0][1].legend(fontsize=6, loc='lower right')
     return ctxs
-
-@dispatch
-def show_batch(x:TensorImage, y:tuple, samples, ctxs=None, max_n=8, **kwargs): # the votes stay out of the picture
-    return show_batch(x, y[0], [s[:2] for s in samples], ctxs, max_n, **kwargs)
-
-@dispatch
-def show_results(x:TensorImage, y:tuple, samples, outs, ctxs=None, max_n=8, **kwargs):
-    return show_results(x, y[0], [s[:2] for s in samples], outs, ctxs, max_n, **kwargs)
 
 # %% ../nbs/02_dataloaders.ipynb #3b8186e4
 def expand_views(
