@@ -155,7 +155,7 @@ def clean(
     trusted.attrs = df.attrs
     return trusted, CleaningReport(found, df[bad], len(df))
 
-# %% ../nbs/01_cleaning.ipynb #15ce2aa4
+# %% ../nbs/01_cleaning.ipynb #8d7627e0
 class CleaningReport:
     "What was found in a catalogue, to be looked at."
     def __init__(self,
@@ -176,7 +176,8 @@ class CleaningReport:
         why = self.table.groupby('galaxy_id').agg(lambda c: '; '.join(dict.fromkeys(c)))
         cards = ''.join(_card(r.galaxy_id, r.path, why.check.get(r.galaxy_id, 'shares a rejected file'), why.detail.get(r.galaxy_id, '')) for r in rows.itertuples())
         return (f'<p><b>{self.n:,}</b> galaxies checked, <b>{len(self.rejected):,}</b> rejected ({len(self.rejected)/max(self.n, 1):.1%})<br>{" · ".join(f"{c} {n:,}" for c, n in self.counts.galaxies.items())}</p>'
-                f'<div style="display:flex;flex-wrap:wrap;gap:6px">{cards}</div>')
+                f'<div style="display:flex;flex-wrap:wrap;gap:6px">{cards}</div>'
+                + (f'<p>and {len(self.rejected)-most:,} more</p>' if len(self.rejected) > most else ''))
 
 # %% ../nbs/01_cleaning.ipynb #95893fca
 def _card(galaxy_id, path, checks, detail):

@@ -159,7 +159,7 @@ def _in_order(t):
     first = [c for c in ('galaxy_id', 'path', *CLASSES, 'n_votes', *COUNTS, *TOTALS, 'answer_sum', 'objid', 'ra', 'dec', 'redshift', 'part') if c in t]
     return t[first]
 
-# %% ../nbs/foundations/sources.ipynb #aff1e911
+# %% ../nbs/foundations/sources.ipynb #6c1fcadf
 def read_gz2(
     root:str|Path,          # folder with gz2_train_catalog.parquet, gz2_test_catalog.parquet and images/
     part:str|None=None,     # 'train' or 'test'; None: all there is
@@ -170,7 +170,7 @@ def read_gz2(
     _table(root, *names)
     t = pd.concat([_gz2_columns(Path(root)/f, ['subfolder', 'filename']).assign(part=f.split('_')[1]) for f in names if (Path(root)/f).exists()], ignore_index=True)
     t['path'] = (os.path.join(os.path.abspath(root), 'images')+os.sep) + t.pop('subfolder').astype(str) + os.sep + t.pop('filename')
-    return _finish(_in_order(t), root, f'{root}: {" and ".join(names)}', missing, source='gz2', kind='raw', normalised='counts over totals')
+    return _finish(_in_order(t), root, f'{root}: {" and ".join(names)}', missing, source='gz2', kind='raw', split='galaxy-datasets', normalised='counts over totals')
 
 # %% ../nbs/foundations/sources.ipynb #19ca5c81
 def _gz2_columns(table, others):
@@ -195,7 +195,7 @@ def _from_counts(t):
         if counts.notna().any(axis=None): f |= zip(q.classes, counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0).to_numpy().T)
     return to_cumulative(pd.concat([t.assign(n_votes=t.Total1), pd.DataFrame(f, t.index)], axis=1))
 
-# %% ../nbs/foundations/sources.ipynb #04463402
+# %% ../nbs/foundations/sources.ipynb #8968af59
 def read_hf(
     root:str|Path,          # folder with train-*.parquet and test-*.parquet, in it or in data/
     part:str|None=None,     # 'train' or 'test'; None: all there is
@@ -209,7 +209,7 @@ def read_hf(
         t = _gz2_columns(shard, [])
         t['path'] = [f'{os.path.abspath(shard)}#{i}' for i in range(len(t))]
         found.append(t.assign(part=shard.name.split('-')[0]))
-    return _finish(_in_order(pd.concat(found, ignore_index=True)), root, shards[0].parent, missing, source='hf', kind='raw', normalised='counts over totals')
+    return _finish(_in_order(pd.concat(found, ignore_index=True)), root, shards[0].parent, missing, source='hf', kind='raw', split='hub', normalised='counts over totals')
 
 # %% ../nbs/foundations/sources.ipynb #bae327ac
 def read_simulated(
