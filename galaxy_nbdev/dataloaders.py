@@ -262,6 +262,11 @@ class GalaxyDL(TfmdDL):
         return (TensorImage(torch.from_numpy(pixels).permute(0, 3, 1, 2)),
                 *[VoteFractions(t, vocab=self.dataset.vocab) for t in y[:1]], *map(TensorBase, y[1:]))
 
+    def decode(self, b): return super().decode(b)[:2]         # votes beside the fractions are never shown
+    def _decode_batch(self, b, max_n=9, full=True):
+        b = (*b, *[b[-1]]*(len(self.dataset.tls)-len(b)))     # what fastai decodes must be as long as an item
+        return super()._decode_batch(b, max_n, full).map(lambda sample: sample[:2])
+
 # %% ../nbs/02_dataloaders.ipynb #d0ab1388
 def rarity_weights(
     df:pd.DataFrame,        # a catalogue
