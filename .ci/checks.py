@@ -157,10 +157,10 @@ def nbdev_test(flags, *options):
     started, said = {}, []
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
         for line in p.stdout:
-            what, _, file = line.strip().rpartition(' /')
-            if what == 'Starting': started[file] = time.monotonic()
-            elif what == '- Completed': print(f'      {Path("/"+file).relative_to(NBS)!s:32}{time.monotonic()-started[file]:6.1f} s', flush=True)
-            else: said.append(line)
+            for what, file in re.findall(r'(Starting|- Completed) (/.+?\.ipynb)', line):     # two workers may share a line
+                if what == 'Starting': started[file] = time.monotonic()
+                else: print(f'      {Path(file).relative_to(NBS)!s:32}{time.monotonic()-started.get(file, time.monotonic()):6.1f} s', flush=True)
+            if not re.match('Starting /|- Completed /', line): said.append(line)
     text = ''.join(said)
     failed = text.partition('nbdev Tests Failed On The Following Notebooks:')[2].split()[1:]
     if p.returncode: print(text)

@@ -55,24 +55,36 @@ def measure_pixels(
     return {'black': max(_longest_run(top.max(axis) < 4)/top.shape[1-axis] for axis in (0, 1)), 'alone': float(max((c > 50).mean() for c in lead)),
             'streak': max(map(_streak, lead))/max(top.shape), 'dimmest': min(peaks), 'brightest': max(peaks)}
 
-# %% ../nbs/01_cleaning.ipynb #be0b6c85
+# %% ../nbs/01_cleaning.ipynb #3154c0cc
 def _longest_run(mask):
     "Length of the longest run of True."
     return int(np.diff(np.concatenate([[-1], np.flatnonzero(~mask), [len(mask)]])).max()-1)
 
-def _streak(lead, thin=8, least=40):
-    "Length in pixels of the longest piece in which a colour leads by 12 grey levels and that is at least `thin` times as long as wide."
-    mask, longest = lead > 12, 0.
-    if np.count_nonzero(mask) <= least: return longest
+def _streak(lead):
+    "Length in pixels of the longest thin piece of a picture, or of what is left of it without its broad parts."
+    long, broad = _thin_piece(lead > 12, LIMITS['streak'])
+    if long or not broad: return long
+    for width in (5, 9, 15):
+        fine = lead-ndimage.grey_opening(lead, (width, width))
+        long = max(_thin_piece(fine > level, 2*LIMITS['streak'])[0] for level in (12, 18, 26, 40))
+        if long: break
+    return long
+
+def _thin_piece(mask, share, thin=8):
+    "Length of the longest piece of a mask above `share` of the side that is `thin` times as long as wide; and whether one reaches twice as far, but is broad."
+    longest, broad, side = 0., False, len(mask)
+    if np.count_nonzero(mask) <= 40: return longest, broad
     pieces, _ = ndimage.label(mask, np.ones((3, 3)))
     boxes = ndimage.find_objects(pieces)
-    for k in np.flatnonzero(np.bincount(pieces.ravel())[1:] > least):
-        if sum((s.stop-s.start)**2 for s in boxes[k]) < LIMITS['streak']**2*lead.size: continue     # too short anyhow
+    for k in np.flatnonzero(np.bincount(pieces.ravel())[1:] > 40):
+        reach = np.hypot(*[s.stop-s.start for s in boxes[k]])
+        if reach < share*side: continue
         narrow, wide = np.sqrt(12*np.linalg.eigvalsh(np.cov(np.nonzero(pieces[boxes[k]] == k+1)))+1e-6)
-        if wide > thin*max(narrow, 1): longest = max(longest, wide)
-    return longest
+        if wide > max(thin*max(narrow, 1), share*side): longest = max(longest, wide)
+        else: broad |= reach > 2*share*side
+    return longest, broad
 
-# %% ../nbs/01_cleaning.ipynb #19fc083c
+# %% ../nbs/01_cleaning.ipynb #6ea9185e
 def measure_image(
     path:str    # as in a catalogue
 )->dict:        # fault and detail; or width, height, mode, digest and what `measure_pixels` gives
@@ -85,7 +97,6 @@ def measure_image(
     small = im.reduce(max(1, min(im.size)//100))
     return {'width': width, 'height': height, 'mode': mode, 'digest': digest, **measure_pixels(np.asarray(small))}
 
-# %% ../nbs/01_cleaning.ipynb #92b8b44c
 def check_images(
     df:pd.DataFrame,            # a catalogue
     workers:int|None=None       # processes; None: one a core
@@ -172,7 +183,7 @@ def _card(galaxy_id, path, checks, detail):
     except (ValueError, OSError): picture = '<div style="width:96px;height:96px;background:#ccc;color:#333;display:flex;align-items:center;justify-content:center">no picture</div>'
     return f'<div style="width:110px;font-size:10px;overflow-wrap:anywhere" title="{html.escape(detail)}">{picture}<br><b>{html.escape(checks)}</b><br>{html.escape(galaxy_id)}</div>'
 
-# %% ../nbs/01_cleaning.ipynb #a6f2790e
+# %% ../nbs/01_cleaning.ipynb #58ae037c
 def same_sky(
     a:pd.DataFrame,             # a catalogue
     b:pd.DataFrame,             # another
@@ -191,33 +202,6 @@ def same_sky(
     out = pd.concat([pd.DataFrame({'a': list(i), 'b': list(j), 'by': by, 'distance': d}) for i, j, by, d in pairs], ignore_index=True)
     return out.drop_duplicates(['a', 'b'], ignore_index=True)
 
-# %% ../nbs/01_cleaning.ipynb #d9a05a9c
-def _by_position(a, b, arcsec):
-    "Pairs closer than `arcsec` on the sphere."
-    a, b = (t[t.ra.notna()&t.dec.notna()] for t in (a, b))
-    def vectors(t):
-        ra, dec = np.deg2rad(t.ra.to_numpy('float64')), np.deg2rad(t.dec.to_numpy('float64'))
-        return np.column_stack([np.cos(dec)*np.cos(ra), np.cos(dec)*np.sin(ra), np.sin(dec)])
-    return _near(a, b, vectors(a), vectors(b), 2*np.sin(np.deg2rad(arcsec/3600)/2), 'position', lambda i, j, chord: np.rad2deg(2*np.arcsin(chord/2))*3600, p=2)
-
-def _by_picture(a, b, grey):
-    "Pairs whose thumbnails differ by less than `grey`: candidates by their 4 x 4 block means, which never differ by more than the pictures do."
-    x, y = ([np.asarray(p, 'int16') for p in in_parallel(_thumbnail, t.path.tolist(), desc='thumbnails', chunksize=64)] for t in (a, b))
-    def blocks(t): return np.stack(t).reshape(len(t), 4, 6, 4, 6, 3).mean((2, 4)).reshape(len(t), -1)
-    def distance(i, j, _): return np.array([np.abs(x[k]-y[l]).mean() for k, l in zip(i, j)])
-    i, j, by, d = _near(a, b, blocks(x), blocks(y), grey*48, 'picture', distance, p=1)
-    return i[d < grey], j[d < grey], by, d[d < grey]
-
-def _near(a, b, x, y, radius, by, distance, p):
-    "Pairs of rows closer than `radius`."
-    found = spatial.cKDTree(x).query_ball_tree(spatial.cKDTree(y), radius, p=p)
-    i, j = np.repeat(np.arange(len(x)), [len(f) for f in found]), np.array([l for f in found for l in f], int)
-    d = distance(i, j, np.linalg.norm(x[i]-y[j], axis=1))
-    return a.galaxy_id.to_numpy()[i], b.galaxy_id.to_numpy()[j], by, d
-
-def _thumbnail(path): return np.asarray(open_crop(path, None, 24))
-
-# %% ../nbs/01_cleaning.ipynb #54201103
 def drop_same_sky(
     train:pd.DataFrame,     # the catalogue that is thinned out
     test:pd.DataFrame,      # the catalogue that stays as it is
@@ -228,3 +212,29 @@ def drop_same_sky(
     out = train[~train.galaxy_id.isin(pairs.a)].reset_index(drop=True)
     out.attrs = train.attrs
     return out, pairs
+
+# %% ../nbs/01_cleaning.ipynb #49d9adb2
+def _by_position(a, b, arcsec):
+    "Pairs closer than `arcsec` on the sphere."
+    a, b = (t[t.ra.notna()&t.dec.notna()] for t in (a, b))
+    def vectors(t):
+        ra, dec = np.deg2rad(t.ra.to_numpy('float64')), np.deg2rad(t.dec.to_numpy('float64'))
+        return np.column_stack([np.cos(dec)*np.cos(ra), np.cos(dec)*np.sin(ra), np.sin(dec)])
+    return _near(a, b, vectors(a), vectors(b), 2*np.sin(np.deg2rad(arcsec/3600)/2), 'position', lambda i, j, chord: np.rad2deg(2*np.arcsin(chord/2))*3600, p=2)
+
+def _by_picture(a, b, grey):
+    "Pairs whose thumbnails differ by less than `grey`: candidates by their quarters' means, which never differ by more than the pictures do."
+    x, y = ([np.asarray(p, 'int16') for p in in_parallel(_thumbnail, t.path.tolist(), desc='thumbnails', chunksize=64)] for t in (a, b))
+    def quarters(t): return np.stack(t).reshape(len(t), 2, 12, 2, 12, 3).mean((2, 4)).reshape(len(t), 12)
+    def distance(i, j, _): return np.array([np.abs(x[k]-y[l]).mean() for k, l in zip(i, j)])
+    i, j, by, d = _near(a, b, quarters(x), quarters(y), grey*12, 'picture', distance, p=1)
+    return i[d < grey], j[d < grey], by, d[d < grey]
+
+def _near(a, b, x, y, radius, by, distance, p):
+    "Pairs of rows closer than `radius`."
+    found = spatial.cKDTree(x).query_ball_tree(spatial.cKDTree(y), radius, p=p)
+    i, j = np.repeat(np.arange(len(x)), [len(f) for f in found]), np.array([l for f in found for l in f], int)
+    d = distance(i, j, np.linalg.norm(x[i]-y[j], axis=1))
+    return a.galaxy_id.to_numpy()[i], b.galaxy_id.to_numpy()[j], by, d
+
+def _thumbnail(path): return np.asarray(open_crop(path, None, 24))

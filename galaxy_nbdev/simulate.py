@@ -4,19 +4,19 @@
 
 # %% auto #0
 __all__ = ['FIELD', 'PIXEL', 'SIDE', 'VERSION', 'galaxies', 'scene', 'expose', 'composite', 'draw_galaxy', 'clarity', 'visible',
-           'answer_probabilities', 'walk', 'vote', 'simulate_catalogue', 'simulate_survey']
+           'answer_probabilities', 'walk', 'vote', 'simulate_catalogue', 'simulate_survey', 'vote_statistics',
+           'unforced', 'agreement', 'picture_statistics']
 
-# %% ../nbs/foundations/simulate.ipynb #aadd21f0
+# %% ../nbs/foundations/simulate.ipynb #290dfb52
 import io, json, os
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.parquet as pq
 from PIL import Image
 from joblib import Parallel, delayed
-from scipy import fft
-from scipy.special import expit, gammainc, ndtri
+from scipy import fft, special
 from tqdm.auto import tqdm
-from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, to_cumulative
+from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, to_conditional, to_cumulative
 
 # %% ../nbs/foundations/simulate.ipynb #2430759e
 def _stream(seed, number, purpose): # numpy Generator
@@ -69,21 +69,21 @@ def _details(u, g): # DataFrame
     g['artifact'], g['artifact_kind'] = _rare(u.artifact, .04, .5), np.searchsorted([.3, .6, .75], u.artifact_kind)
     return g
 
-# %% ../nbs/foundations/simulate.ipynb #58d4600b
+# %% ../nbs/foundations/simulate.ipynb #1ead1b37
 _LIMIT = {'shallow': 17., 'legacy': 17., 'coadd': 17.77}      # faintest r magnitude of the sample (Willett et al. 2013)
 
 def _observed(u, g, depth): # DataFrame
     "Brightness, size on the sky, seeing and colour; the coadded sample reaches fainter, and so smaller, galaxies."
     g['magnitude'] = _LIMIT[depth]+2*np.log10(np.maximum(u.magnitude, 1e-3))
-    surface = 21.15+.5*ndtri(u.surface)+np.where(g.early, -.25, .15)
+    surface = 21.15+.5*special.ndtri(u.surface)+np.where(g.early, -.25, .15)
     g['r90'] = np.clip(np.sqrt(10**((surface-g.magnitude)/2.5)/np.pi), 3, 20)
-    g['seeing'] = 1.2+.15*ndtri(u.seeing)
-    g['blue'] = np.clip(.25+.5*(1-g.bulge_fraction)+.18*ndtri(u.colour)-.25*g.early, 0, 1)
-    g['sky'] = ndtri(u.sky)
+    g['seeing'] = 1.2+.15*special.ndtri(u.seeing)
+    g['blue'] = np.clip(.25+.5*(1-g.bulge_fraction)+.18*special.ndtri(u.colour)-.25*g.early, 0, 1)
+    g['sky'] = special.ndtri(u.sky)
     g['ra'], g['dec'] = 110+150*u.ra, np.rad2deg(np.arcsin(.87*u.dec))
     return g
 
-# %% ../nbs/foundations/simulate.ipynb #b6f68a91
+# %% ../nbs/foundations/simulate.ipynb #59b376dd
 def _scale_length(g): # float array, in units of R90
     "Scale length of the disk such that a circle of radius 1 holds 90 % of the Petrosian flux, by bisection of the growth curve."
     bt, n, size = (g[c].to_numpy('float64') for c in ('bulge_fraction', 'bulge_n', 'bulge_size'))
@@ -91,7 +91,7 @@ def _scale_length(g): # float array, in units of R90
     low, high = np.full(len(bt), 1e-3), np.full(len(bt), 60.)
     for _ in range(30):
         r = (low+high)/2
-        inside = bt*gammainc(2*n, (2*n-1/3)*(r/size)**(1/n)) + (1-bt)*(1-(1+r)*np.exp(-r))
+        inside = bt*special.gammainc(2*n, (2*n-1/3)*(r/size)**(1/n)) + (1-bt)*(1-(1+r)*np.exp(-r))
         low, high = np.where(inside < level, r, low), np.where(inside < level, high, r)
     q = g.disk_q*(1-bt)+g.bulge_q*bt
     return np.sqrt(2/(1+q**2))/r
@@ -137,14 +137,14 @@ def _arms(g, p, rng, h): # two (n, n) float32 arrays: light of young stars, and 
     on = np.float32(g.arms)/(1+np.exp((np.float32(.8)-t)/np.float32(.2)))
     return np.float32(2.2)*arm*on*np.exp(-t/np.float32(1.15)), 1-np.float32(.55)*on*(1-arm)
 
-# %% ../nbs/foundations/simulate.ipynb #b308161a
+# %% ../nbs/foundations/simulate.ipynb #3cbb963f
 def _ring(g, p, h): # (n, n) float32
-    return np.float32(1.5*g.ring*np.exp(-g.ring_radius/h))*np.exp(-((p.r-np.float32(g.ring_radius))/np.float32(.07))**2/2)
+    return np.float32(2.5*g.ring*np.exp(-g.ring_radius/h))*np.exp(-((p.r-np.float32(g.ring_radius))/np.float32(.085))**2/2)
 
 def _arc(g, p, h): # (n, n) float32
     off = np.arctan2(p.y, p.x)-np.float32(g.lens_angle)
     off = np.arctan2(np.sin(off), np.cos(off))
-    return np.float32(.8*g.lens*np.exp(-.6/h))*np.exp(-((np.hypot(p.x, p.y)-np.float32(.75))/np.float32(.06))**2/2-(off/np.float32(.5))**2/2)
+    return np.float32(1.8*g.lens*np.exp(-.6/h))*np.exp(-((np.hypot(p.x, p.y)-np.float32(.75))/np.float32(.075))**2/2-(off/np.float32(.7))**2/2)
 
 def _knots(g, p, rng): # (n, n) float32
     out = np.zeros_like(p.r)
@@ -157,7 +157,7 @@ def _bar(g, p): # (n, n) float32, sums to 1
     bar = np.exp(-((p.u*c+p.w*s)/l)**4-((p.w*c-p.u*s)/(np.float32(.24)*l))**2)
     return bar/bar.sum()
 
-# %% ../nbs/foundations/simulate.ipynb #32545ce2
+# %% ../nbs/foundations/simulate.ipynb #5afdf10e
 def _disk(g, p, rng): # old and young light, two (n, n) float32 arrays that sum to 1 together
     "The disk: an exponential of old stars, and the young ones in arms, rings and knots."
     h = np.float32(g.scale_length); old, young = np.exp(-p.r/h), np.zeros_like(p.r)
@@ -170,18 +170,18 @@ def _disk(g, p, rng): # old and young light, two (n, n) float32 arrays that sum 
     if g.irregular: old, young = old*np.float32(1-.6*g.irregular), young+_knots(g, p, rng)
     total = old.sum()+young.sum()
     old, young = old/total, young/total
-    return (old*np.float32(1-.42*g.bar)+np.float32(.42*g.bar)*_bar(g, p) if g.bar else old), young
+    return (old*np.float32(1-.5*g.bar)+np.float32(.5*g.bar)*_bar(g, p) if g.bar else old), young
 
-# %% ../nbs/foundations/simulate.ipynb #1795c26d
+# %% ../nbs/foundations/simulate.ipynb #e7f97ba4
 def _sersic(r, n, size): # float32 array
     "Sersic's profile, 1 at the half-light radius."
     return np.exp(-(2*n-1/3)*((r/size)**np.float32(1/n)-1))
 
 def _bulge(g, p): # (n, n) float32, sums to 1
     "The bulge; in a disk on edge its isophotes may be boxy."
-    e, w = np.float32(2+2.2*g.boxy*(g.disk_q < .4)), p.v/np.float32(g.bulge_q)
+    box = g.boxy*(g.disk_q < .4); e, w = np.float32(2+3*box), p.v/np.float32(min(1, g.bulge_q*(1+.4*box)))
     r = np.sqrt(p.u**2+w**2) if e == 2 else (np.abs(p.u)**e+np.abs(w)**e)**(1/e)
-    light = _sersic(np.sqrt(r*r+np.float32((.5*p.step)**2)), np.float32(g.bulge_n), np.float32(g.bulge_size*g.scale_length*(1+.5*(e-2)/2.2)))
+    light = _sersic(np.sqrt(r*r+np.float32((.5*p.step)**2)), np.float32(g.bulge_n), np.float32(g.bulge_size*g.scale_length*(1+.7*box)))
     return light/light.sum()
 
 # %% ../nbs/foundations/simulate.ipynb #57d09e02
@@ -206,7 +206,7 @@ def scene(
     if g.artifact: image = _spoil(image, g, p, rng)
     return _neighbours(image, g, p, rng), p.step
 
-# %% ../nbs/foundations/simulate.ipynb #0281be21
+# %% ../nbs/foundations/simulate.ipynb #841600aa
 def _point(image, p, x, y, flux, colour): # None
     "Add a star to `image`, in place: all its light on four pixels."
     px, py = x/p.step+(p.n-1)/2, y/p.step+(p.n-1)/2; i, j = int(np.floor(px)), int(np.floor(py))
@@ -222,9 +222,9 @@ def _blob(image, p, x, y, flux, colour, size, q, angle, n=1.): # None
     if not dx.size or not dy.size: return
     c, s = np.cos(angle), np.sin(angle)
     light = _sersic(np.sqrt((dx*c+dy*s)**2+((dy*c-dx*s)/q)**2+(.4*p.step)**2).astype('float32'), np.float32(n), np.float32(size))
-    image[:, j, i] += light*np.float32(flux/light.sum())*colour[:, None, None]
+    image[:, j, i] += light*np.float32(flux/light.sum())*np.reshape(colour, (3, 1, 1))
 
-# %% ../nbs/foundations/simulate.ipynb #e3883881
+# %% ../nbs/foundations/simulate.ipynb #0bec2753
 def _star_colour(rng): # (3,) float32
     t = rng.uniform(); return np.array([10**(-.4*(.2+1.2*t)), 1, 10**(.4*(.05+.9*t*t))], 'float32')
 
@@ -238,10 +238,10 @@ def _neighbours(image, g, p, rng): # (3, n, n) float32, the same array
               rng.uniform(.5, 1.3)/g.r90, rng.uniform(.3, 1), rng.uniform(0, np.pi))
     if g.merger:
         x, y = g.merger_distance*np.cos(g.merger_angle), g.merger_distance*np.sin(g.merger_angle)
-        _blob(image, p, x, y, total*(.15+.75*g.merger), red if g.blue < .4 else mid, .2+.15*g.merger, rng.uniform(.5, 1), rng.uniform(0, np.pi), rng.uniform(1, 3))
+        _blob(image, p, x, y, total*(.2+.8*g.merger), red if g.blue < .4 else mid, .2+.15*g.merger, rng.uniform(.5, 1), rng.uniform(0, np.pi), rng.uniform(1, 3))
         if g.merger > .3: _blob(image, p, x*.6, y*.6, total*.3*g.merger, mid, .6*g.merger_distance, .25, g.merger_angle+.35*g.handed, .6)
     if g.crowd:
-        d = 1.5-g.crowd; _point(image, p, d*np.cos(g.crowd_angle), d*np.sin(g.crowd_angle), total*(.02+.35*g.crowd), _star_colour(rng))
+        d = 1.5-g.crowd; _point(image, p, d*np.cos(g.crowd_angle), d*np.sin(g.crowd_angle), total*(.02+.45*g.crowd), _star_colour(rng))
     return image
 
 # %% ../nbs/foundations/simulate.ipynb #0da6ec6b
@@ -258,15 +258,17 @@ def _spoil(image, g, p, rng): # (3, n, n) float32
         image *= 0; _point(image, p, 0, 0, _flux(g.magnitude), _star_colour(rng))
     return image
 
-# %% ../nbs/foundations/simulate.ipynb #3d24ec3d
+# %% ../nbs/foundations/simulate.ipynb #f9d53674
 _NOISE = {'shallow': 2.5, 'legacy': 1., 'coadd': .35}     # noise of a pixel over that of one exposure
+
+def _noise(depth): return np.float32(_NOISE[depth] if isinstance(depth, str) else depth)
 
 def expose(
     image,          # (3, n, n) float32, nanomaggies a pixel
     g,              # the galaxy: its r90 and seeing in arcsec
     rng,            # numpy Generator
     step:float,     # width of a pixel in R90
-    depth:str='legacy'  # 'shallow', 'legacy' or 'coadd'
+    depth:str|float='legacy'    # 'shallow', 'legacy', 'coadd', or the noise as a multiple of `legacy`
 )->np.ndarray:      # (3, m, m) float32, nanomaggies per SDSS pixel, the margin cut off
     "Blur by the seeing, then add the noise of sky and photons."
     n = image.shape[1]; size = np.float32(step*g.r90/PIXEL); s = g.seeing/PIXEL/size/2.355
@@ -274,7 +276,7 @@ def expose(
     transfer = (.85*np.exp(-2*np.pi**2*s**2*f2)+.15*np.exp(-2*np.pi**2*(2.2*s)**2*f2)).astype('float32')
     out = fft.irfft2(fft.rfft2(image)*transfer, s=(n, n))[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     sky, photon = (np.array(a, 'float32')[:, None, None] for a in ([.013, .020, .032], [.0012, .0016, .0022]))
-    noise = np.sqrt((sky*size)**2+photon*np.maximum(out, 0))*np.float32(_NOISE[depth])
+    noise = np.sqrt((sky*size)**2+photon*np.maximum(out, 0))*_noise(depth)
     return (out+noise*rng.standard_normal(out.shape, dtype='float32'))/size**2
 
 # %% ../nbs/foundations/simulate.ipynb #87f3ab1e
@@ -288,12 +290,12 @@ def composite(
     rgb = rgb*(np.arcsinh(mean*np.float32(q))/(np.float32(q)*mean))
     return (rgb/np.maximum(rgb.max(-1, keepdims=True), 1)*255).clip(0, 255).astype('uint8')
 
-# %% ../nbs/foundations/simulate.ipynb #31e15af1
+# %% ../nbs/foundations/simulate.ipynb #0e25e507
 _SKY = np.array([.0006, .0067, .0045], 'float32')[:, None, None]   # what is left of the sky, nanomaggies per pixel in g, r, i
 
 def draw_galaxy(
     g,                  # one row of `galaxies`, as a namedtuple (`itertuples`)
-    depth:str='legacy'  # 'shallow', 'legacy' or 'coadd'
+    depth:str|float='legacy'    # 'shallow', 'legacy', 'coadd', or the noise as a multiple of `legacy`
 )->Image.Image:         # 424 x 424 RGB
     "The colour image of one galaxy, made on SDSS's pixels and resampled to the survey's cutout."
     rng = _stream(g.seed, g.number, 'pixels')
@@ -302,69 +304,69 @@ def draw_galaxy(
     if g.artifact and g.artifact_kind == 2: image[g.number%3] = 0
     return Image.fromarray(composite(image)).resize((SIDE, SIDE), Image.BICUBIC)
 
-# %% ../nbs/foundations/simulate.ipynb #6a2ba738
+# %% ../nbs/foundations/simulate.ipynb #d6e3e075
 def clarity(
     g:pd.DataFrame, # galaxies
-    depth:str='legacy'  # 'shallow', 'legacy' or 'coadd'
+    depth:str|float='legacy'    # 'shallow', 'legacy', 'coadd', or the noise as a multiple of `legacy`
 )->pd.Series:       # 0: a smudge; 1: everything shows
     "How well details show: the galaxy's size against the seeing, its surface brightness against the noise."
     surface = g.magnitude+2.5*np.log10(np.pi*g.r90**2)
-    contrast = 10**(-.4*(surface-21.5))/_NOISE[depth]
-    return expit(1.6*np.log2(g.r90/g.seeing/3.6)+1.2*np.log10(contrast/1.2))
+    contrast = 10**(-.4*(surface-21.5))/_noise(depth)
+    return special.expit(1.6*np.log2(g.r90/g.seeing/3.6)+1.2*np.log10(contrast/1.2))
 
-# %% ../nbs/foundations/simulate.ipynb #d13e597b
+# %% ../nbs/foundations/simulate.ipynb #98a606d4
 def visible(
     g:pd.DataFrame,         # galaxies
-    depth:str='legacy',     # 'shallow', 'legacy' or 'coadd'
+    depth:str|float='legacy',   # 'shallow', 'legacy', 'coadd', or the noise as a multiple of `legacy`
     kind:str='votes'        # 'votes', or 'debiased': as if every galaxy were near and sharp
 )->pd.DataFrame:            # (n, k) features, about 0 to 3
     "What of a galaxy shows in its image."
     c = clarity(g, depth) if kind == 'votes' else pd.Series(.92, g.index)
     disk = 1-g.bulge_fraction; q = g.disk_q*disk+g.bulge_q*g.bulge_fraction
-    face, edge = expit((g.disk_q-.42)/.07), expit((.36-g.disk_q)/.05)
-    f = pd.DataFrame({'disk': 2*disk*c, 'flat': 2*(1-q), 'edge': 2*disk*edge, 'thin': 2*expit((.42-q)/.07), 'arms': 3*g.arms*face*c*np.sqrt(disk),
-        'bar': 3*g.bar*face*c, 'ring': 3*g.ring*face*c, 'lens': 3*g.lens*c, 'dust': 3*g.dust*(1-face)*c, 'boxy': 3*g.boxy*edge*c,
+    face, edge = special.expit((g.disk_q-.42)/.07), special.expit((.36-g.disk_q)/.05)
+    f = pd.DataFrame({'disk': 2*disk*c, 'flat': 2*(1-q), 'edge': 2*disk*edge, 'thin': 2*special.expit((.42-q)/.07), 'arms': 3*g.arms*face*c*np.sqrt(disk),
+        'bar': 3*g.bar*face*c*np.sqrt(disk), 'ring': 3*g.ring*face*c*np.sqrt(disk), 'lens': 3*g.lens*c*np.sqrt(disk), 'dust': 3*g.dust*(1-face)*c, 'boxy': 3*g.boxy*edge*c,
         'disturbed': 3*g.disturbed*np.sqrt(c), 'irregular': 3*g.irregular*np.sqrt(c), 'merger': 3*g.merger, 'crowd': 3*g.crowd,
         'artifact': 3*g.artifact, 'bulge': np.log10(g.bulge_fraction+.02)+1, 'tight': (.35-g.pitch)/.12,
         'floc': 2*g.flocculence, 'clear': 2*(c-.5), 'blue': 2*g.blue})
     for k in range(1, 6): f[f'arms{k}'] = (g.n_arms == k)*f.arms*(1-.5*g.flocculence)
     return f
 
-# %% ../nbs/foundations/simulate.ipynb #24af2902
-_EYE = {
-    'Class1.2': dict(one=-2.04, disk=0.15, edge=0.13, thin=0.13, arms=2.1, bar=0.8, ring=1.36, dust=1.37, disturbed=0.59, irregular=0.21, merger=0.18, bulge=-0.64, clear=0.44, blue=0.15),
-    'Class1.3': dict(one=-3.03, disk=-0.23, irregular=0.38, merger=0.37, crowd=0.48, artifact=1.06, clear=-0.25, blue=0.43),
-    'Class2.1': dict(one=-2.99, flat=0.12, edge=1.56, thin=1.08, arms=-0.95, bar=-0.47, ring=-0.98, dust=1.65, boxy=0.21, irregular=-0.79),
-    'Class3.1': dict(one=-1.81, flat=0.53, arms=-0.42, bar=2.25, ring=-0.15, bulge=-0.66),
-    'Class4.1': dict(one=-2.03, disk=0.66, flat=-0.5, edge=-0.39, arms=3.23, bar=0.58, ring=-0.44, irregular=-0.18, clear=0.46, blue=0.61),
-    'Class5.1': dict(one=-2.69, disk=0.13, irregular=2.17, bulge=-1.05, blue=0.14),
-    'Class5.2': dict(arms=0.15, irregular=0.9, bulge=-1.82, blue=0.16),
-    'Class5.4': dict(one=-1.72, flat=-0.22, ring=-0.25, bulge=1.09, blue=-0.05),
-    'Class6.1': dict(one=-2.31, disk=0.15, edge=-0.83, arms=-0.59, bar=0.12, ring=1.33, lens=0.77, dust=0.52, disturbed=0.82, irregular=0.84, merger=1.15, crowd=0.68, clear=0.14, blue=0.15),
-    'Class7.1': dict(one=2.77, flat=-5.33, thin=-4.07),
-    'Class7.3': dict(one=-4.14, edge=2.81, thin=1.33),
-    'Class8.1': dict(one=-1.01, disk=0.16, arms=0.08, bar=1.22, ring=2.56, bulge=0.37, clear=0.94, blue=-1.42),
-    'Class8.2': dict(one=-1.94, edge=-0.13, arms=-0.25, lens=1.39),
-    'Class8.3': dict(one=-2.05, disturbed=1.32, irregular=0.85),
-    'Class8.4': dict(one=-2.66, disturbed=1.59, irregular=1.4, blue=0.16),
-    'Class8.6': dict(one=-2.28, disturbed=1.5, merger=1.23),
-    'Class8.7': dict(one=-2.59, edge=0.22, thin=0.21, dust=1.71),
-    'Class9.2': dict(one=-2.52, boxy=1.02, bulge=0.46),
-    'Class9.3': dict(one=-2.33, thin=0.1, bulge=-5.08, blue=0.11),
-    'Class10.1': dict(one=-0.62, arms=0.34, ring=0.45, irregular=-0.31, tight=0.88, floc=0.31),
-    'Class10.3': dict(one=-1.23, arms=-0.71, disturbed=1.18, irregular=0.31, merger=0.62, tight=-0.97, floc=-0.69, blue=0.19),
-    'Class11.1': dict(one=-0.23, arms=-1.42, disturbed=0.81, irregular=0.5, merger=0.73, arms1=3.22),
-    'Class11.2': dict(bar=1.64, tight=-1.12, arms2=1.69),
-    'Class11.3': dict(one=-0.65, arms3=1.57),
-    'Class11.4': dict(one=-1.14, arms4=1.48),
-    'Class11.5': dict(one=-1.97, floc=0.73, arms5=1.73),
-    'Class11.6': dict(one=0.67, arms=-0.57, ring=0.5, irregular=0.17, tight=0.16, floc=0.79, clear=-0.62),
+# %% ../nbs/foundations/simulate.ipynb #2a6959b7
+_EYE = {     # weights of what shows in the score of each answer; `one` is a constant
+    'Class1.2': dict(one=-1.91, disk=0.16, edge=0.12, thin=0.12, arms=1.95, bar=0.98, ring=1.66, dust=1.17, disturbed=0.56, irregular=0.17, merger=0.18, bulge=-0.6, clear=0.4, blue=0.15),
+    'Class1.3': dict(one=-2.84, disk=-0.27, irregular=0.41, merger=0.37, crowd=0.42, artifact=1.06, clear=-0.34, blue=0.35),
+    'Class2.1': dict(one=-2.96, flat=0.12, edge=1.53, thin=1.02, arms=-0.97, bar=-0.67, ring=-1.13, dust=1.71, boxy=0.38, irregular=-0.89),
+    'Class3.1': dict(one=-1.54, flat=0.48, arms=-0.62, bar=2.34, ring=-0.1, bulge=-0.71),
+    'Class4.1': dict(one=-1.74, disk=0.57, flat=-0.45, edge=-0.41, arms=3.03, bar=0.81, ring=-1.28, irregular=-0.18, clear=0.4, blue=0.56),
+    'Class5.1': dict(one=-2.69, disk=0.14, irregular=2.2, bulge=-1.07, blue=0.15),
+    'Class5.2': dict(one=-0.1, arms=0.61, irregular=1.01, bulge=-1.57, blue=-0.13),
+    'Class5.4': dict(one=-1.71, disk=-0.04, flat=-0.3, ring=0.12, bulge=1.1, blue=-0.05),
+    'Class6.1': dict(one=-2.15, disk=0.16, edge=-0.85, arms=-0.63, bar=0.13, ring=1.64, lens=0.83, dust=0.51, disturbed=0.81, irregular=0.82, merger=1.08, crowd=0.62, clear=0.15, blue=0.16),
+    'Class7.1': dict(one=2.49, flat=-4.69, thin=-3.99),
+    'Class7.3': dict(one=-3.92, edge=2.6, thin=1.24),
+    'Class8.1': dict(one=-1.1, disk=0.16, arms=0.06, bar=1.38, ring=4.19, bulge=0.79, clear=0.52, blue=-1.34),
+    'Class8.2': dict(one=-1.67, edge=-0.25, arms=-0.41, lens=1.48),
+    'Class8.3': dict(one=-2.12, disturbed=1.32, irregular=0.87),
+    'Class8.4': dict(one=-2.61, disturbed=1.48, irregular=1.37, blue=0.16),
+    'Class8.6': dict(one=-2.24, disturbed=1.48, merger=1.24),
+    'Class8.7': dict(one=-2.58, edge=0.21, thin=0.21, dust=1.61),
+    'Class9.2': dict(one=-2.5, boxy=1.04, bulge=0.49),
+    'Class9.3': dict(one=-2.24, thin=0.11, bulge=-4.87, blue=0.12),
+    'Class10.1': dict(one=-0.38, arms=0.38, ring=0.42, irregular=-0.32, bulge=0.07, tight=0.89, floc=-0.05),
+    'Class10.3': dict(one=-1.25, arms=-0.68, disturbed=0.81, irregular=0.48, merger=0.69, tight=-0.98, floc=-0.65, blue=0.19),
+    'Class11.1': dict(one=-0.6, arms=-1.13, disturbed=0.83, irregular=0.59, merger=0.76, arms1=3.42),
+    'Class11.2': dict(bar=1.8, tight=-1.1, arms2=1.47),
+    'Class11.3': dict(one=-0.78, arms3=1.72),
+    'Class11.4': dict(one=-1.27, arms4=1.58),
+    'Class11.5': dict(one=-1.99, floc=0.61, arms5=1.82),
+    'Class11.6': dict(one=0.31, arms=-0.25, ring=0.6, irregular=0.33, tight=0.25, floc=0.62, clear=-0.52),
 }
 
-# %% ../nbs/foundations/simulate.ipynb #22335fca
+# %% ../nbs/foundations/simulate.ipynb #644cd30d
 def answer_probabilities(
     g:pd.DataFrame,         # galaxies
-    depth:str='legacy',     # 'shallow', 'legacy' or 'coadd'
+    depth:str|float='legacy',   # 'shallow', 'legacy', 'coadd', or the noise as a multiple of `legacy`
     kind:str='votes'        # 'votes' or 'debiased'
 )->pd.DataFrame:            # (n, 37) float64, conditional: each question sums to 1
     "The probability of every answer, for a volunteer who is asked the question."
@@ -405,7 +407,7 @@ def vote(
     counts = np.concatenate([(said[:, :, k, None] == np.arange(len(q.classes))).sum(1) for k, q in enumerate(QUESTIONS)], axis=1)
     return pd.DataFrame(np.column_stack([n, counts, (said >= 0).sum(1)]), g.index, ['n_votes', *COUNTS, *TOTALS], 'float32')
 
-# %% ../nbs/foundations/simulate.ipynb #8d904125
+# %% ../nbs/foundations/simulate.ipynb #94a2661d
 def _fractions(votes): # DataFrame, (n, 37) cumulative
     "Cumulative fractions of counted votes."
     conditional = pd.concat([votes[[c.replace('Class', 'Count') for c in q.classes]].div(votes[f'Total{q.number}'].replace(0, np.nan), axis=0) for q in QUESTIONS], axis=1)
@@ -414,7 +416,7 @@ def _fractions(votes): # DataFrame, (n, 37) cumulative
 def simulate_catalogue(
     n:int,                  # galaxies
     seed:int,               # of the survey
-    depth:str='legacy',     # 'shallow', 'legacy' or 'coadd'
+    depth:str|float='legacy',   # 'shallow', 'legacy', 'coadd', or the noise as a multiple of `legacy`
     kind:str='votes',       # 'votes': fractions of the votes cast; 'debiased': expected fractions without the limits of size and noise
     start:int=0             # number of the first galaxy
 )->tuple:                   # catalogue (galaxy_id, 37 Class*, n_votes, Count*, Total*) and truth (galaxy_id, 37 Class*, parameters)
@@ -595,3 +597,41 @@ def simulate_survey(
             for k in done: bar.update(k)
     _write_tables(dest, n, seed, depth, kind, layout, progress)
     return dest
+
+# %% ../nbs/foundations/simulate.ipynb #5070bbf1
+def vote_statistics(
+    df:pd.DataFrame,    # a catalogue with counts' totals (`Total*`), cumulative fractions of kind raw
+    min_votes:int=10    # votes in a question, for the conditional numbers
+)->dict:                # mean (37), correlation and conditional (37, 37), cdf (51, 37), certain (11): share with top answer over 0.8, asked (11): galaxies
+    "What a table of votes looks like from afar; conditional correlations only over galaxies with enough votes in both questions, NaN under 100 of them."
+    y, asked = df[CLASSES].astype('float64'), {q.number: df[f'Total{q.number}'] >= min_votes for q in QUESTIONS}
+    f = to_conditional(df)[CLASSES].where(pd.DataFrame({c: asked[ANSWERS.question[c]] for c in CLASSES}))
+    return {'mean': y.mean(), 'correlation': y.corr(), 'conditional': f.corr(min_periods=100), 'cdf': pd.DataFrame([(y <= x+1e-9).mean() for x in np.linspace(0, 1, 51)]),
+            'certain': pd.Series({q.number: (f[q.classes][asked[q.number]].max(axis=1) > .8).mean() for q in QUESTIONS}),
+            'asked': pd.Series({k: int(a.sum()) for k, a in asked.items()})}
+
+# %% ../nbs/foundations/simulate.ipynb #6a643af8
+def unforced()->np.ndarray: # (37, 37) bool
+    "Pairs of answers that the tree does not tie: of different questions, and neither on the way to the other."
+    way = lambda c: ([] if c is None else way(QUESTIONS[ANSWERS.question[c]-1].parent) + [c])
+    return np.array([[ANSWERS.question[a] != ANSWERS.question[b] and a not in way(b) and b not in way(a) for b in CLASSES] for a in CLASSES])
+
+def agreement(
+    a,                  # (37, 37) correlations
+    b,                  # (37, 37) correlations
+    among=True          # (37, 37) bool, which pairs; True: all
+)->float:               # correlation of the two lists of numbers
+    "How well two correlation matrices agree over their off-diagonal pairs; what is NaN in either is skipped."
+    a, b = np.asarray(a, float), np.asarray(b, float); pairs = np.triu(np.ones_like(a, bool), 1) & among & np.isfinite(a) & np.isfinite(b)
+    return float(np.corrcoef(a[pairs], b[pairs])[0, 1])
+
+# %% ../nbs/foundations/simulate.ipynb #67e77d49
+def picture_statistics(
+    image               # a picture, 424 x 424 RGB
+)->dict:                # sky_r, sky_g, sky_b, core_r, core_g, core_b, mean, p90, p99 in grey levels, half_light in pixels
+    "Brightness of sky (mean over a ring about 200 pixels from the centre) and core (central 10 x 10), percentiles of grey, and the radius that holds half of the light."
+    a = np.asarray(image, 'float32'); grey, side = a.mean(2), a.shape[0]
+    y, x = np.mgrid[:side, :side]-(side-1)/2; r = np.hypot(x, y); ring = (r > 190) & (r < 211); c = side//2
+    light = np.where(r < 180, np.maximum(grey-np.median(grey[ring]), 0), 0).ravel(); order = r.ravel().argsort(); grown = light[order].cumsum()
+    return {**dict(zip(('sky_r', 'sky_g', 'sky_b'), a[ring].mean(0))), **dict(zip(('core_r', 'core_g', 'core_b'), a[c-5:c+5, c-5:c+5].mean((0, 1)))), 'mean': grey.mean(),
+            'p90': np.percentile(grey, 90), 'p99': np.percentile(grey, 99), 'half_light': r.ravel()[order][np.searchsorted(grown, grown[-1]/2)]}
