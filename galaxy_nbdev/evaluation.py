@@ -9,7 +9,7 @@ __all__ = ['TTA', 'KAGGLE_VOTES', 'MEASURES', 'SHOWN', 'KAGGLE_RANKS', 'finished
            'plot_density', 'errors', 'plot_residuals', 'walk_of', 'plot_galaxies', 'ErrorBrowser', 'save_table',
            'cross_survey', 'by_fold', 'kaggle_place', 'submission', 'ModelCard', 'model_card']
 
-# %% ../nbs/06_evaluation.ipynb #ceac52b8
+# %% ../nbs/06_evaluation.ipynb #050d80c6
 import hashlib, html, io, json, os, textwrap, warnings
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 import galaxy_nbdev
 from . import images, metrics, profile, sources
 from .dataloaders import data_hash
-from .exploration import DIVERGING, PALETTE, Sheet, show_galaxy
+from .exploration import PALETTE, Sheet, _by_hand, show_galaxy
 from .schema import ANSWERS, CLASSES, QUESTIONS, noise_variance, to_cumulative
 
 # %% ../nbs/06_evaluation.ipynb #c5935142
@@ -454,7 +454,7 @@ def plot_confusion(
     plt.close(fig)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #90dcee34
+# %% ../nbs/06_evaluation.ipynb #93ec6cca
 def plot_density(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame     # a catalogue with the same galaxies
@@ -462,8 +462,8 @@ def plot_density(
     "Galaxies by voted and predicted fraction, a panel a class, logarithmic in their number."
     p, y = metrics.paired(pred, df)
     rows = -(-len(p.columns)//8)
-    fig, axes = plt.subplots(rows, 8, figsize=(8, 1.12*rows+.45), sharex=True, sharey=True, layout='none')
-    fig.subplots_adjust(left=.065, right=.99, bottom=.45/(1.12*rows+.45), top=1-.2/(1.12*rows+.45), wspace=.1, hspace=.22)
+    fig, axes = plt.subplots(rows, 8, figsize=(8, 1.12*rows+.45), sharex=True, sharey=True)
+    _by_hand(fig).subplots_adjust(left=.065, right=.99, bottom=.45/(1.12*rows+.45), top=1-.2/(1.12*rows+.45), wspace=.1, hspace=.22)
     for ax, c in zip(axes.flat, p):
         known = y[c].notna()
         ax.hist2d(y[c][known], p[c][known].clip(0, 1), bins=20, range=[(0, 1), (0, 1)], norm='log', cmap='viridis')
@@ -518,7 +518,7 @@ def walk_of(
         ask = [x for x in QUESTIONS if x.parent == c]+ask
     return ' > '.join(way)
 
-# %% ../nbs/06_evaluation.ipynb #dd2b17c9
+# %% ../nbs/06_evaluation.ipynb #ea320d8f
 def plot_galaxies(
     pred:pd.DataFrame,      # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame,        # a catalogue with the same galaxies, and their paths
@@ -540,11 +540,9 @@ def plot_galaxies(
 def _sheet(n, columns, side, below):
     "A closed figure of `n` pictures, each with room beneath (inches), and their axes."
     rows = max(1, -(-n//columns)); tall = rows*(side+below)
-    fig = plt.figure(figsize=(8, tall), FigureClass=Sheet, layout='none')
+    fig = _by_hand(plt.figure(figsize=(8, tall), FigureClass=Sheet))
     box = lambda k: [(k % columns)/columns+.005, 1-((k//columns)*(side+below)+.3+side)/tall, side/8, side/tall]
-    axes = [fig.add_axes(box(k)) for k in range(n)]
-    plt.close(fig)
-    return fig, axes
+    return fig, [fig.add_axes(box(k)) for k in range(n)]
 
 def _folded(way, width=48):
     "A way down the tree on three lines at most."
