@@ -349,7 +349,7 @@ def _belong(runs, df):
         if _read(r, 'provenance.json')['data'] != data_hash(df): raise ValueError(f'{r} was made on other galaxies or labels than this catalogue: give its own catalogue, and another table')
     if len(found := {_table_of(r) for r in runs}) > 1: raise ValueError(f'runs of different splits or numbers of outputs share no table: {sorted(found)}')
 
-# %% ../nbs/06_evaluation.ipynb #debfca1f
+# %% ../nbs/06_evaluation.ipynb #d58556be
 SHOWN = ['rmse', 'low', 'high', 'over_floor', 'mae', 'accuracy', 'volunteers']
 
 def _scored(model, pred, df, draws):
@@ -374,7 +374,8 @@ def _rival_rows(df, split):
     "Runs of the plain PyTorch recipe on the same galaxies, labels and split, from `results/rival.json`."
     path = Path(galaxy_nbdev.__file__).parents[1]/'results'/'rival.json'
     rows = json.loads(path.read_text())['runs'] if path.exists() else []
-    return [{k: v for k, v in r.items() if k != 'data'} for r in rows if r['data'] == data_hash(df) and r['split'] == split]
+    columns = ['split', 'model', 'rmse', 'over_floor', 'mae', 'parameters', 'outputs', 'galaxies', 'epochs', 'minutes', 'device', 'seed', 'labels']
+    return [{k: r[k] for k in columns if k in r} for r in rows if r['data'] == data_hash(df) and r['split'] == split]
 
 # %% ../nbs/06_evaluation.ipynb #d8dd24b1
 def plot_leaderboard(
@@ -454,7 +455,7 @@ def plot_confusion(
     plt.close(fig)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #93ec6cca
+# %% ../nbs/06_evaluation.ipynb #94c5b199
 def plot_density(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame     # a catalogue with the same galaxies
@@ -463,14 +464,14 @@ def plot_density(
     p, y = metrics.paired(pred, df)
     rows = -(-len(p.columns)//8)
     fig, axes = plt.subplots(rows, 8, figsize=(8, 1.12*rows+.45), sharex=True, sharey=True)
-    _by_hand(fig).subplots_adjust(left=.065, right=.99, bottom=.45/(1.12*rows+.45), top=1-.2/(1.12*rows+.45), wspace=.1, hspace=.22)
+    _by_hand(fig).subplots_adjust(left=.08, right=.99, bottom=.45/(1.12*rows+.45), top=1-.2/(1.12*rows+.45), wspace=.1, hspace=.22)
     for ax, c in zip(axes.flat, p):
         known = y[c].notna()
         ax.hist2d(y[c][known], p[c][known].clip(0, 1), bins=20, range=[(0, 1), (0, 1)], norm='log', cmap='viridis')
         ax.axline((0, 0), slope=1, color='#D55E00', lw=.7); ax.set_title(textwrap.shorten(f'{c[5:]} {ANSWERS.answer[c]}', 18, placeholder=' ...'), fontsize=6.5, pad=2)
         ax.set(xticks=[0, .5], yticks=[0, .5], aspect='equal', box_aspect=1)
     for ax in axes.flat[len(p.columns):]: ax.remove()
-    fig.supxlabel('voted fraction'); fig.supylabel(f'predicted fraction (n = {len(p):,} galaxies)')
+    fig.supxlabel('voted fraction'); fig.supylabel(f'predicted fraction (n = {len(p):,} galaxies)', x=.003)
     plt.close(fig)
     return fig
 
