@@ -332,7 +332,7 @@ def far_off(
                       f'crop={max(1, round(crop*ratio)) if radius.here > 0 else None} instead of {crop} shows them alike, where the pictures are that large'}
     return [said[k] for k in t.index[t.far]]
 
-# %% ../nbs/foundations/sources.ipynb #11936179
+# %% ../nbs/foundations/sources.ipynb #5b06e777
 READERS = {'gz2_hart16.csv': read_hart16, 'gz2_hart16.csv.gz': read_hart16, 'training_solutions_rev1.csv': read_kaggle, 'gz2_train_catalog.parquet': read_gz2,
            'gz2_test_catalog.parquet': read_gz2, 'train-*.parquet': read_hf, 'data/train-*.parquet': read_hf, 'catalogue.parquet': read_simulated,
            **dict.fromkeys(PICTURES, read_folder)}
@@ -345,11 +345,11 @@ def catalogue(
 )->pd.DataFrame:                # the catalogue
     "The galaxies of a data set, whatever its layout; raises `FileNotFoundError` with the files it looked for."
     p = profile.current()
-    if spec is None: spec, n = p.data, n or p.n
+    if spec is None: spec, n, kind = p.data, n or p.n, kind or p.kind
     root = simulated_survey(n or p.n or 20_000, p.seed) if str(spec) == 'simulated' else Path(spec).expanduser()
     reader = next((r for f, r in READERS.items() if any(root.glob(f))), None)
     if reader is None: raise FileNotFoundError(f'{root} is no data set of a known layout: looked for {", ".join(READERS)} in it')
-    return _at_most(reader(root, **_kind(reader, kind or p.kind, root), missing=missing), n)
+    return _at_most(reader(root, **_kind(reader, kind, root), missing=missing), n)
 
 def _kind(reader, kind, root):
     "The argument `kind` for a reader."
