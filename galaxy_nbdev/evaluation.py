@@ -307,7 +307,7 @@ def _boosted(x, y, new):
     grow = lambda c: HistGradientBoostingRegressor(max_iter=60, learning_rate=.1, max_leaf_nodes=8, random_state=0).fit(x[y[c].notna().to_numpy()], y[c].dropna()).predict(new)
     return np.stack([grow(c) for c in tqdm(list(y), desc='boosting', leave=False, delay=2)], axis=1).clip(0, 1)
 
-# %% ../nbs/06_evaluation.ipynb #505d0f63
+# %% ../nbs/06_evaluation.ipynb #fae3f4d8
 def leaderboard(
     runs:list|None=None,            # folders of finished runs; None: all of the catalogue that share the commonest split
     df:pd.DataFrame|None=None,      # their catalogue; None: the profile's
@@ -433,17 +433,18 @@ def concentrations(
     told = SimpleNamespace(dls=learn.dls, model=learn.model, loss_func=SimpleNamespace(activation=head.concentration))
     return pd.DataFrame(_each_view(told, df, None, 256, store)[0], columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
 
-# %% ../nbs/06_evaluation.ipynb #08f31054
+# %% ../nbs/06_evaluation.ipynb #07f21ccc
 def plot_confusion(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame,    # a catalogue with the same galaxies
     number:int          # of the question
 )->plt.Figure:
     "Mean share of each answer over the galaxies that each answer won: the volunteers' and the network's."
-    q, known = QUESTIONS[number-1], df[df.galaxy_id.isin(pred.galaxy_id)]
+    q = QUESTIONS[number-1]
+    known = df[df.galaxy_id.isin(pred.galaxy_id)].dropna(subset=q.classes); pred = pred[pred.galaxy_id.isin(known.galaxy_id)]
     n = metrics.confusion(known, known, number, soft=False).sum(axis=1)
     fig, axes = plt.subplots(1, 2, figsize=(8, 1.3+.33*len(q.answers)), sharey=True)
-    for ax, t, title in zip(axes, [known[['galaxy_id', *CLASSES]], pred], ['the volunteers', 'the network']):
+    for ax, t, title in zip(axes, [known, pred], ['the volunteers', 'the network']):
         m = metrics.confusion(t, known, number)
         im = ax.imshow(m, vmin=0, vmax=1, aspect='auto')
         for (i, j), v in np.ndenumerate(m):
