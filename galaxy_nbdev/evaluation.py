@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['TTA', 'KAGGLE_VOTES', 'MEASURES', 'SHOWN', 'KAGGLE_RANKS', 'finished_runs', 'held_out', 'dihedral8', 'turned',
            'predict', 'predict_shards', 'in_tree', 'Score', 'score', 'measures', 'central_colour', 'baselines',
-           'leaderboard', 'plot_leaderboard', 'plot_questions', 'view_gain', 'plot_confusion', 'plot_density', 'errors',
-           'plot_residuals', 'walk_of', 'plot_galaxies', 'ErrorBrowser', 'save_table', 'cross_survey', 'by_fold',
-           'kaggle_place', 'submission', 'ModelCard', 'model_card']
+           'leaderboard', 'plot_leaderboard', 'plot_questions', 'view_gain', 'concentrations', 'plot_confusion',
+           'plot_density', 'errors', 'plot_residuals', 'walk_of', 'plot_galaxies', 'ErrorBrowser', 'save_table',
+           'cross_survey', 'by_fold', 'kaggle_place', 'submission', 'ModelCard', 'model_card']
 
-# %% ../nbs/06_evaluation.ipynb #efb639c8
-import hashlib, html, json, os, warnings
+# %% ../nbs/06_evaluation.ipynb #050d80c6
+import hashlib, html, io, json, os, textwrap, warnings
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch, torch.nn.functional as F
@@ -23,10 +24,10 @@ from tqdm.auto import tqdm
 import galaxy_nbdev
 from . import images, metrics, profile, sources
 from .dataloaders import data_hash
-from .exploration import DIVERGING, PALETTE, Sheet, show_galaxy
+from .exploration import PALETTE, Sheet, _by_hand, show_galaxy
 from .schema import ANSWERS, CLASSES, QUESTIONS, noise_variance, to_cumulative
 
-# %% ../nbs/06_evaluation.ipynb #1235db0d
+# %% ../nbs/06_evaluation.ipynb #c5935142
 def finished_runs(
     df:pd.DataFrame # a catalogue
 )->list:            # folders, sorted by name
@@ -68,7 +69,7 @@ def turned(
     views = [x, *(F.grid_sample(x, g, padding_mode='reflection', align_corners=False) for g in grids[1:])]
     return [v.flip(3) if k % 2 else v for k, v in enumerate(views)]
 
-# %% ../nbs/06_evaluation.ipynb #692487d1
+# %% ../nbs/06_evaluation.ipynb #7ed29924
 TTA = {None: lambda x: [x], 'dihedral8': dihedral8}
 
 def _views(tta):
@@ -77,13 +78,10 @@ def _views(tta):
     if tta not in TTA: raise ValueError(f'tta {tta!r}: choose None, dihedral8 or a number of views')
     return TTA[tta]
 
-def _pixels(job): return np.asarray(images.open_crop(*job))
-
 def _decoded(df, crop, size):
     "These galaxies' pixels in memory, in the shape of an image store."
-    jobs = [(p, crop, size) for p in df.path]
-    pixels = images.in_parallel(_pixels, jobs, 0 if len(df) < 512 else None, chunksize=64)
-    return SimpleNamespace(images=np.stack(list(pixels)), ids=pd.Index(df.galaxy_id), path='memory')
+    pictures = images.in_parallel(partial(images.open_crop, crop=crop, size=size), df.path.tolist(), 0 if len(df) < 512 else None, chunksize=64)
+    return SimpleNamespace(images=np.stack([np.asarray(im) for im in pictures]), ids=pd.Index(df.galaxy_id), path='memory')
 
 # %% ../nbs/06_evaluation.ipynb #a9a21faf
 @torch.no_grad()
@@ -176,7 +174,7 @@ def in_tree(
     if lost: raise ValueError(f'{lost} cannot be put into the tree: their whole question and its parent must be predicted')
     return out[columns].assign(galaxy_id=pred.galaxy_id.to_numpy())
 
-# %% ../nbs/06_evaluation.ipynb #e5d51ee2
+# %% ../nbs/06_evaluation.ipynb #24cd82b1
 @dataclass
 class Score:
     "How predictions compare with the volunteers."
@@ -258,18 +256,23 @@ def _flattening(light):
     root = np.hypot((a-b)/2, c)
     return 1-np.sqrt(max((a+b)/2-root, 1e-9)/((a+b)/2+root+1e-9))
 
-# %% ../nbs/06_evaluation.ipynb #02d61ae3
+# %% ../nbs/06_evaluation.ipynb #bdcfcaea
 def measures(
     df:pd.DataFrame     # a catalogue: galaxy_id, path
 )->pd.DataFrame:        # one row a galaxy in the order of `df`, the columns `MEASURES`, float32
     "Colours in grey levels, sizes in pixels of 64 across the central 212; kept under `profile.home()/'cache'`. Raises as `images.open_image`."
-    file = profile.home()/'cache'/f'measures-{images.fingerprint(df, None, None)}-{hashlib.sha256(" ".join(MEASURES).encode()).hexdigest()[:4]}.parquet'
+    file = profile.home()/'cache'/f'measures-{_pictures(df)}-{hashlib.sha256(" ".join(MEASURES).encode()).hexdigest()[:4]}.parquet'
     if file.exists(): return pd.read_parquet(file)
-    rows = list(images.in_parallel(_measure, df.path.tolist(), 0 if len(df) < 256 else None, 'measures', chunksize=32))
-    out = pd.DataFrame(rows, columns=MEASURES, dtype='float32')
+    with ThreadPool(min(os.cpu_count() or 1, 16)) as pool: rows = list(tqdm(pool.imap(_measure, df.path, 32), 'measures', len(df), leave=False, delay=2))
+    return _keep(pd.DataFrame(rows, columns=MEASURES, dtype='float32'), file)
+
+def _keep(t, file):
+    "Write a table whole or not at all; the table."
     file.parent.mkdir(parents=True, exist_ok=True)
-    out.to_parquet(new := file.with_suffix(f'.{os.getpid()}')); os.replace(new, file)
-    return out
+    t.to_parquet(new := file.with_suffix(f'.{os.getpid()}')); os.replace(new, file)
+    return t
+
+def _pictures(df): return images.fingerprint(df, None, None)
 
 def central_colour(
     df:pd.DataFrame     # a catalogue: galaxy_id, path
@@ -277,14 +280,21 @@ def central_colour(
     "Mean colour of the central ten by ten pixels of the source images."
     return measures(df)[['red', 'green', 'blue']].to_numpy()
 
-# %% ../nbs/06_evaluation.ipynb #3bb16c57
+# %% ../nbs/06_evaluation.ipynb #86ddbf2d
 def baselines(
     train:pd.DataFrame,     # catalogue of the training galaxies
     test:pd.DataFrame,      # catalogue of the galaxies to predict
     neighbours:int=50,      # training galaxies that are averaged for the central pixels
     boosted:bool=True       # grow trees on the measures too, which takes seconds
 )->dict:                    # name -> predictions: galaxy_id and the known classes
-    "Predictions of 'all zeros', 'mean predictor', 'central pixels' and 'boosted measures'."
+    "Predictions of 'all zeros', 'mean predictor', 'central pixels' and 'boosted measures', kept under `profile.home()/'cache'`; raises as `images.open_image`."
+    key = hashlib.sha256(' '.join([*(f(t) for f in (_pictures, data_hash) for t in (train, test)), str(neighbours), str(boosted), *MEASURES]).encode()).hexdigest()[:12]
+    file = profile.home()/'cache'/f'baselines-{key}.parquet'
+    if not file.exists(): _keep(pd.concat([b.assign(model=name) for name, b in _baselines(train, test, neighbours, boosted).items()]), file)
+    return {name: b.drop(columns='model').reset_index(drop=True) for name, b in pd.read_parquet(file).groupby('model', sort=False)}
+
+def _baselines(train, test, neighbours, boosted):
+    "The predictions themselves."
     vocab = [c for c in CLASSES if c in train and train[c].notna().any()]
     mean = train[vocab].mean()
     knn = KNeighborsRegressor(min(neighbours, len(train))).fit(central_colour(train), train[vocab].fillna(mean))
@@ -295,9 +305,9 @@ def baselines(
 def _boosted(x, y, new):
     "Gradient boosting, one class after the other."
     grow = lambda c: HistGradientBoostingRegressor(max_iter=60, learning_rate=.1, max_leaf_nodes=8, random_state=0).fit(x[y[c].notna().to_numpy()], y[c].dropna()).predict(new)
-    return np.stack([grow(c) for c in tqdm(y, desc='boosting', leave=False, disable=len(x) < 1000)], axis=1).clip(0, 1)
+    return np.stack([grow(c) for c in tqdm(list(y), desc='boosting', leave=False, delay=2)], axis=1).clip(0, 1)
 
-# %% ../nbs/06_evaluation.ipynb #505d0f63
+# %% ../nbs/06_evaluation.ipynb #fae3f4d8
 def leaderboard(
     runs:list|None=None,            # folders of finished runs; None: all of the catalogue that share the commonest split
     df:pd.DataFrame|None=None,      # their catalogue; None: the profile's
@@ -339,7 +349,7 @@ def _belong(runs, df):
         if _read(r, 'provenance.json')['data'] != data_hash(df): raise ValueError(f'{r} was made on other galaxies or labels than this catalogue: give its own catalogue, and another table')
     if len(found := {_table_of(r) for r in runs}) > 1: raise ValueError(f'runs of different splits or numbers of outputs share no table: {sorted(found)}')
 
-# %% ../nbs/06_evaluation.ipynb #73bde22f
+# %% ../nbs/06_evaluation.ipynb #d58556be
 SHOWN = ['rmse', 'low', 'high', 'over_floor', 'mae', 'accuracy', 'volunteers']
 
 def _scored(model, pred, df, draws):
@@ -356,21 +366,16 @@ def _run_row(run, df, draws):
     return {'split': s['split']} | _scored(s['recipe'], held_out(run), df, draws) | more
 
 def _baseline_rows(run, df, draws):
-    "The baselines on the galaxies that a run trained on and held out; their predictions are kept under `profile.home()/'cache'`."
+    "The baselines on the galaxies that a run trained on and held out."
     train, test = (df[df.galaxy_id.isin(held_out(run, part).galaxy_id)] for part in ('train', 'valid'))
-    key = hashlib.sha256(' '.join([images.fingerprint(df, None, None), data_hash(train), data_hash(test), *MEASURES]).encode()).hexdigest()[:12]
-    file = profile.home()/'cache'/f'baselines-{key}.parquet'
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        pd.concat([b.assign(model=name) for name, b in baselines(train, test).items()]).to_parquet(new := file.with_suffix(f'.{os.getpid()}')); os.replace(new, file)
-    kept = pd.read_parquet(file)
-    return [{'split': _split_of(run)} | _scored(name, b.drop(columns='model'), test, draws) for name, b in kept.groupby('model', sort=False)]
+    return [{'split': _split_of(run)} | _scored(name, b, test, draws) for name, b in baselines(train, test).items()]
 
 def _rival_rows(df, split):
     "Runs of the plain PyTorch recipe on the same galaxies, labels and split, from `results/rival.json`."
     path = Path(galaxy_nbdev.__file__).parents[1]/'results'/'rival.json'
     rows = json.loads(path.read_text())['runs'] if path.exists() else []
-    return [{k: v for k, v in r.items() if k != 'data'} for r in rows if r['data'] == data_hash(df) and r['split'] == split]
+    columns = ['split', 'model', 'rmse', 'over_floor', 'mae', 'parameters', 'outputs', 'galaxies', 'epochs', 'minutes', 'device', 'seed', 'labels']
+    return [{k: r[k] for k in columns if k in r} for r in rows if r['data'] == data_hash(df) and r['split'] == split]
 
 # %% ../nbs/06_evaluation.ipynb #d8dd24b1
 def plot_leaderboard(
@@ -402,7 +407,7 @@ def plot_questions(
     plt.close(fig)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #582cc26a
+# %% ../nbs/06_evaluation.ipynb #2073b5b6
 def view_gain(
     learn,              # a learner, trained or loaded by `load_run`
     df:pd.DataFrame,    # galaxies it was not trained on
@@ -416,17 +421,30 @@ def view_gain(
     first = views[:, :, [columns.index(x) for x in QUESTIONS[0].classes]].argmax(2)
     return pd.Series({'rmse_one': c.a, 'rmse_eight': c.b, 'change': c.change, 'low': c.low, 'high': c.high, 'spread': np.sqrt(views.var(0).mean()), 'agreement': (first == first[0]).all(0).mean()})
 
-# %% ../nbs/06_evaluation.ipynb #08f31054
+# %% ../nbs/06_evaluation.ipynb #b29f3716
+def concentrations(
+    learn,              # a learner with the head 'dirichlet'
+    df:pd.DataFrame,    # a catalogue: galaxy_id, path
+    store=None          # an `ImageStore` that holds them; None: the files are read
+)->pd.DataFrame:        # galaxy_id and the concentration of every class, for `metrics.pit`
+    "The Dirichlet distributions that a network predicts; raises `ValueError` for a head that has none."
+    head = learn.loss_func.head
+    if not hasattr(head, 'concentration'): raise ValueError(f'{type(head).__name__} gives fractions and no distribution: train with head="dirichlet"')
+    told = SimpleNamespace(dls=learn.dls, model=learn.model, loss_func=SimpleNamespace(activation=head.concentration))
+    return pd.DataFrame(_each_view(told, df, None, 256, store)[0], columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+
+# %% ../nbs/06_evaluation.ipynb #07f21ccc
 def plot_confusion(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame,    # a catalogue with the same galaxies
     number:int          # of the question
 )->plt.Figure:
     "Mean share of each answer over the galaxies that each answer won: the volunteers' and the network's."
-    q, known = QUESTIONS[number-1], df[df.galaxy_id.isin(pred.galaxy_id)]
+    q = QUESTIONS[number-1]
+    known = df[df.galaxy_id.isin(pred.galaxy_id)].dropna(subset=q.classes); pred = pred[pred.galaxy_id.isin(known.galaxy_id)]
     n = metrics.confusion(known, known, number, soft=False).sum(axis=1)
     fig, axes = plt.subplots(1, 2, figsize=(8, 1.3+.33*len(q.answers)), sharey=True)
-    for ax, t, title in zip(axes, [known[['galaxy_id', *CLASSES]], pred], ['the volunteers', 'the network']):
+    for ax, t, title in zip(axes, [known, pred], ['the volunteers', 'the network']):
         m = metrics.confusion(t, known, number)
         im = ax.imshow(m, vmin=0, vmax=1, aspect='auto')
         for (i, j), v in np.ndenumerate(m):
@@ -438,7 +456,7 @@ def plot_confusion(
     plt.close(fig)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #5111375a
+# %% ../nbs/06_evaluation.ipynb #94c5b199
 def plot_density(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame     # a catalogue with the same galaxies
@@ -446,19 +464,19 @@ def plot_density(
     "Galaxies by voted and predicted fraction, a panel a class, logarithmic in their number."
     p, y = metrics.paired(pred, df)
     rows = -(-len(p.columns)//8)
-    fig, axes = plt.subplots(rows, 8, figsize=(8, 1.12*rows+.45), sharex=True, sharey=True, layout='none')
-    fig.subplots_adjust(left=.065, right=.99, bottom=.45/(1.12*rows+.45), top=1-.2/(1.12*rows+.45), wspace=.1, hspace=.22)
+    fig, axes = plt.subplots(rows, 8, figsize=(8, 1.12*rows+.45), sharex=True, sharey=True)
+    _by_hand(fig).subplots_adjust(left=.08, right=.99, bottom=.45/(1.12*rows+.45), top=1-.2/(1.12*rows+.45), wspace=.1, hspace=.22)
     for ax, c in zip(axes.flat, p):
         known = y[c].notna()
         ax.hist2d(y[c][known], p[c][known].clip(0, 1), bins=20, range=[(0, 1), (0, 1)], norm='log', cmap='viridis')
-        ax.axline((0, 0), slope=1, color='#D55E00', lw=.7); ax.set_title(f'{c[5:]} {ANSWERS.answer[c]}', fontsize=7, pad=2)
-        ax.set(xticks=[0, 1], yticks=[0, 1], aspect='equal')
+        ax.axline((0, 0), slope=1, color='#D55E00', lw=.7); ax.set_title(textwrap.shorten(f'{c[5:]} {ANSWERS.answer[c]}', 18, placeholder=' ...'), fontsize=6.5, pad=2)
+        ax.set(xticks=[0, .5], yticks=[0, .5], aspect='equal', box_aspect=1)
     for ax in axes.flat[len(p.columns):]: ax.remove()
-    fig.supxlabel('voted fraction'); fig.supylabel(f'predicted fraction (n = {len(p):,} galaxies)')
+    fig.supxlabel('voted fraction'); fig.supylabel(f'predicted fraction (n = {len(p):,} galaxies)', x=.003)
     plt.close(fig)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #3bae1f0e
+# %% ../nbs/06_evaluation.ipynb #33c283e5
 def errors(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame     # a catalogue with the same galaxies
@@ -476,7 +494,7 @@ def plot_residuals(
     known = df[df.galaxy_id.isin(pred.galaxy_id)]
     m = measures(known).set_index(known.galaxy_id); e = errors(pred, known)[m.index]
     p, y = metrics.paired(pred, known); bias = (p['Class1.2']-y['Class1.2'])[m.index] if 'Class1.2' in p else None
-    fig, axes = plt.subplots(1, 3, figsize=(8, 2.7), sharey=True)
+    fig, axes = plt.subplots(1, 3, figsize=(8, 2.9), sharey=True)
     names = {'brightness': 'brightness, log of summed grey levels', 'r90': 'radius of 90 % of the light, px of 64', 'red_blue': 'colour of the centre, ln(red/blue)'}
     for ax, (c, label) in zip(axes, names.items()):
         k = pd.qcut(m[c], min(bins, len(m)//4), duplicates='drop'); x = m[c].groupby(k, observed=True).mean()
@@ -485,22 +503,24 @@ def plot_residuals(
             if name.startswith('RMSE'): centre, sem = centre**.5, sem/(2*centre**.5)
             ax.errorbar(x, centre, 2*sem, fmt=mark+'-', ms=4, lw=1, color=colour, label=name)
         ax.axhline(0, color='#999999', lw=.8); ax.set_xlabel(label)
-    axes[0].set_ylabel('vote fraction'); axes[0].legend(loc='best'); fig.suptitle(f'n = {len(m):,} galaxies, {len(x)} bins of equal number; bars: two standard errors')
+    axes[0].set_ylabel('vote fraction'); fig.legend(*axes[0].get_legend_handles_labels(), loc='outside lower center', ncols=2); fig.suptitle(f'n = {len(m):,} galaxies, {len(x)} bins of equal number; bars: two standard errors')
     plt.close(fig)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #7da0ab0e
+# %% ../nbs/06_evaluation.ipynb #07703d31
 def walk_of(
     f           # one galaxy's cumulative fractions, a Series by class
-)->str:         # 'featured or disk 0.83 > not edge-on 0.71 > ...'
-    "The way down the tree that takes the highest fraction at every question."
-    way, q = [], QUESTIONS[0]
-    while q is not None and f.reindex(q.classes).notna().all():
+)->str:         # 'featured or disk 0.83 > not edge-on 0.71 > bar 0.52 > ...'
+    "The way down the tree that takes the highest fraction at every question, with all that is asked on it."
+    way, ask = [], QUESTIONS[:1]
+    while ask:
+        q = ask.pop(0)
+        if f.reindex(q.classes).isna().any(): continue
         c = f[q.classes].astype('float64').idxmax(); way.append(f'{ANSWERS.answer[c]} {f[c]:.2f}')
-        leads = [x for x in QUESTIONS if x.parent == c]
-        q = leads[0] if leads else None
+        ask = [x for x in QUESTIONS if x.parent == c]+ask
     return ' > '.join(way)
 
+# %% ../nbs/06_evaluation.ipynb #ea320d8f
 def plot_galaxies(
     pred:pd.DataFrame,      # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame,        # a catalogue with the same galaxies, and their paths
@@ -522,15 +542,12 @@ def plot_galaxies(
 def _sheet(n, columns, side, below):
     "A closed figure of `n` pictures, each with room beneath (inches), and their axes."
     rows = max(1, -(-n//columns)); tall = rows*(side+below)
-    fig = plt.figure(figsize=(8, tall), FigureClass=Sheet, layout='none')
+    fig = _by_hand(plt.figure(figsize=(8, tall), FigureClass=Sheet))
     box = lambda k: [(k % columns)/columns+.005, 1-((k//columns)*(side+below)+.3+side)/tall, side/8, side/tall]
-    axes = [fig.add_axes(box(k)) for k in range(n)]
-    plt.close(fig)
-    return fig, axes
+    return fig, [fig.add_axes(box(k)) for k in range(n)]
 
 def _folded(way, width=48):
     "A way down the tree on three lines at most."
-    import textwrap
     return '\n'.join(textwrap.wrap(way, width, max_lines=3, placeholder=' ...'))
 
 # %% ../nbs/06_evaluation.ipynb #c5354660
@@ -570,7 +587,7 @@ class ErrorBrowser:
         e = (self.p[c]-self.y[c]).dropna() if c else pd.Series(np.sqrt(np.nanmean((self.p-self.y)**2, axis=1)), self.p.index)
         return e.loc[{'worst': -e.abs(), 'best': e.abs(), 'too much': -e, 'too little': e}[self.order.value].sort_values(kind='stable').index]
 
-# %% ../nbs/06_evaluation.ipynb #2e0b2357
+# %% ../nbs/06_evaluation.ipynb #8e27089b
 @patch
 def turn(self:ErrorBrowser,
     by:int      # pages, forwards or backwards
@@ -592,7 +609,6 @@ def figure(self:ErrorBrowser)->plt.Figure: # the pictures of this page, a `Sheet
 @patch
 def _draw(self:ErrorBrowser):
     "Show this page."
-    import io
     b = io.BytesIO(); self.figure().savefig(b, format='jpeg', dpi=100)
     self.sheet.value = b.getvalue()
     self.status.value = f'{len(self.found):,} galaxies, page {self.page+1} of {max(1, -(-len(self.found)//self.per_page)):,}'
@@ -673,7 +689,7 @@ def _not_for_kaggle(attrs):
     seen = [w for w in ('zoobot', 'mwalmsley', 'galaxyzoo', 'galaxy-zoo', 'galaxy_zoo', 'gz2', 'gz_') if w in encoder]
     return f'its encoder ({attrs["encoder"]}) has seen Galaxy Zoo votes, Kaggle\'s test galaxies among them' if seen else None
 
-# %% ../nbs/06_evaluation.ipynb #01f88f58
+# %% ../nbs/06_evaluation.ipynb #99831172
 @dataclass
 class ModelCard:
     "What a model is and what it is good for."
@@ -703,7 +719,7 @@ def _table(t):
     rows = [[t.index.name or '', *t.columns], ['---']*(t.shape[1]+1), *([i, *r] for i, r in zip(t.index, t.itertuples(index=False)))]
     return '\n'.join('| '+' | '.join(map(cell, r))+' |' for r in rows)
 
-# %% ../nbs/06_evaluation.ipynb #b59ef8f7
+# %% ../nbs/06_evaluation.ipynb #397add28
 def model_card(
     run:str|Path,                       # a finished run
     df:pd.DataFrame|None=None           # its catalogue; None: the profile's
