@@ -1,5 +1,5 @@
 """Every check of the project, one function each: `quick` (make test) or `slow` (make test-slow)."""
-import ast, configparser, email, os, re, shutil, statistics, subprocess, sys, tempfile, time, zipfile
+import ast, configparser, email, os, re, shutil, statistics, subprocess, sys, tempfile, time, traceback, zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from packaging.requirements import Requirement
@@ -133,6 +133,7 @@ def wheel():
 
 def installed():
     "the wheel works in an environment of its own: light modules without torch, every module, one prediction"
+    need(list(WHEEL.glob('*.whl')), 'there is no wheel: see the check before this one')
     folder, (file,) = ROOT/'.ci'/'env', WHEEL.glob('*.whl')
     there = folder/'bin'/'python'
     if not env.fresh(folder):
@@ -154,27 +155,45 @@ def nbdev_test(flags, *options):
     "Execute the notebooks' tests, a line for each as it ends; returns how many there were and which failed."
     command = [sys.executable, TOOLS/'nbdev_test', '--flags', flags, '--do_print', *options]
     started, said = {}, []
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {'OMP_NUM_THREADS': '1'}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
         for line in p.stdout:
-            what, _, file = line.strip().rpartition(' /')
-            if what == 'Starting': started[file] = time.monotonic()
-            elif what == '- Completed': print(f'      {Path("/"+file).relative_to(NBS)!s:32}{time.monotonic()-started[file]:6.1f} s', flush=True)
-            else: said.append(line)
+            for what, file in re.findall(r'(Starting|- Completed) (/.+?\.ipynb)', line):     # two workers may share a line
+                if what == 'Starting': started[file] = time.monotonic()
+                else: print(f'      {Path(file).relative_to(NBS)!s:32}{time.monotonic()-started.get(file, time.monotonic()):6.1f} s', flush=True)
+            if not re.match('Starting /|- Completed /', line): said.append(line)
     text = ''.join(said)
     failed = text.partition('nbdev Tests Failed On The Following Notebooks:')[2].split()[1:]
     if p.returncode: print(text)
     if p.returncode and not failed: failed = ['nbdev_test itself']
     return len(ordered()), failed
 
+def report():
+    "make run executes every notebook with a real kernel and writes the report"
+    with tempfile.TemporaryDirectory() as t:
+        copy = copy_tree(Path(t)/'copy')
+        said = python(copy/'.ci'/'notebooks.py', 'run', cwd=copy)
+        pages = {p.relative_to(copy/'_report'/'notebooks').with_suffix('.ipynb') for p in (copy/'_report').rglob('notebooks/**/*.html')}
+        need(pages == set(ordered()) and (copy/'_report'/'index.html').exists(), f'pages are missing from the report: {sorted(set(ordered())-pages)}\n{said}')
+
+def site():
+    "the site's inputs are made from every notebook"
+    with tempfile.TemporaryDirectory() as t:
+        copy = copy_tree(Path(t)/'copy')
+        python('-c', 'from nbdev.serve import proc_nbs; proc_nbs(n_workers=0)', cwd=copy)
+        lacking = [str(n) for n in [*ordered(), '_quarto.yml', 'sidebar.yml', 'styles.css'] if not (copy/'_proc'/n).exists()]
+        need(not lacking, f'missing from _proc: {lacking}')
+
 # --- which of them, in which order
 
 QUICK = [in_sync, house_rules, dependencies, readme, quick_import, survey, environment, wheel, installed]
+SLOW = [survey, site, report]      # what needs a browser, a network or patience joins these
 
 def attempt(check):
     "Run one check, print its line; True if it passed."
     start, problem = time.monotonic(), None
     try: check()
-    except Failed as e: problem = str(e).strip()
+    except Failed as e: problem = str(e).strip() or 'it said nothing'
+    except Exception: problem = traceback.format_exc()      # a check that breaks has not passed
     print(f'{"FAIL" if problem else "ok  "}  {check.__doc__}  {time.monotonic()-start:.1f} s', flush=True)
     if problem: print(re.sub('^', '      ', problem, flags=re.M), flush=True)
     return not problem
@@ -185,7 +204,7 @@ def main(which):
     real = real_data()
     if real: os.environ['GALAXY_SHARED'] = str(real)
     shutil.rmtree(ROOT/'runs'/'test', ignore_errors=True)       # what is tested is trained now
-    results = [attempt(c) for c in (QUICK if which == 'quick' else [survey])]
+    results = [attempt(c) for c in (QUICK if which == 'quick' else SLOW)]
     flags, options = ('', ['--n_workers', '2']) if which == 'quick' else ('slow', ['--n_workers', '1'])
     print('      notebooks', flush=True)
     n, failed = nbdev_test(f'{flags} real' if real else flags, *options)

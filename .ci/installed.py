@@ -21,11 +21,10 @@ from galaxy_nbdev.dataloaders import GalaxyDataLoaders
 from galaxy_nbdev.learner import galaxy_learner
 from galaxy_nbdev.schema import CLASSES
 from galaxy_nbdev.simulate import simulate_survey
-from galaxy_nbdev.sources import read_simulated
+from galaxy_nbdev.sources import catalogue
 with tempfile.TemporaryDirectory() as home:
     os.environ['GALAXY_HOME'] = home
-    simulate_survey(8, 0, f'{home}/survey')
-    df = read_simulated(f'{home}/survey')
+    df = catalogue(simulate_survey(8, 0, f'{home}/survey', progress=False))
     learn = galaxy_learner(GalaxyDataLoaders.from_catalogue(df, size=64, bs=4), galaxy_cnn)
     fractions = learn.predict(df.path[0])[-1]
 if fractions.shape != (len(CLASSES),) or not ((fractions >= 0) & (fractions <= 1)).all(): sys.exit(f'a prediction is not {len(CLASSES)} fractions: {fractions}')

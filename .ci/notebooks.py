@@ -63,11 +63,18 @@ def execute(source, folder):
     nb, flags = read(source), set(get_config(path=ROOT).tst_flags.split())
     for cell in nb.cells:
         if is_skipped(cell, flags): cell.metadata['tags'] = ['skip-execution']
-    client = NotebookClient(nb, timeout=None, kernel_name='python3', resources={'metadata': {'path': str(folder)}}, store_widget_state=False)
+    client = NotebookClient(nb, timeout=None, kernel_name='python3', resources={'metadata': {'path': str(folder)}},
+                            store_widget_state=False,
+                            extra_arguments=['--log-level=ERROR'])      # no warning about the local socket with every kernel
     try: client.execute()
     except CellExecutionError as e: return nb, re.sub(r'\x1b\[[\d;]*m', '', str(e))
     except DeadKernelError: return nb, 'the kernel died: it may have run out of memory'
     return nb, None
+
+def short(text, head=25, tail=15):
+    "The beginning and the end of a long message."
+    lines = text.strip().splitlines()
+    return '\n'.join(lines if len(lines) <= head+tail else [*lines[:head], f'... {len(lines)-head-tail} lines ...', *lines[-tail:]])
 
 def each(folder, keep):
     "Execute every notebook as if it lay in `folder`, with a line of progress for each; `keep(name, nb, seconds)` is called even for one that stops."
@@ -78,7 +85,7 @@ def each(folder, keep):
         seconds = time.monotonic()-start
         print(f'{"stopped after" if error else ""}{seconds:7.1f} s', flush=True)
         keep(name, nb, seconds)
-        if error: raise Stopped(f'nbs/{name} stopped:\n' + '\n'.join(error.strip().splitlines()[-40:]))
+        if error: raise Stopped(f'nbs/{name} stopped:\n' + short(error))
 
 # --- make run
 
@@ -101,13 +108,13 @@ def run():
         front_page(settings, rows)
     each(NBS, keep)
     from galaxy_nbdev.evaluation import leaderboard
-    table = leaderboard()
+    table = leaderboard().convert_dtypes()      # whole numbers as such, beside rows that lack them
     front_page(settings, rows, table)
-    print(f'\n{table.to_string()}\n\nReport: {REPORT/"index.html"}')
+    print(f'\n{table.to_string(index=False, na_rep="", float_format="{:.4f}".format)}\n\nReport: {REPORT/"index.html"}')
 
 def front_page(settings, rows, table=None):
     "Write _report/index.html: what was run, a link to every page, the table of models once it is there."
-    models = '' if table is None else f'<h2>Models</h2>{table.to_html(border=0)}'
+    models = '' if table is None else f'<h2>Models</h2>{table.to_html(border=0, index=False, na_rep="", float_format="{:.4f}".format)}'
     (REPORT/'index.html').write_text(f'''<!doctype html><html lang="en"><meta charset="utf-8"><title>galaxy_nbdev</title>
 <style>body {{font-family: sans-serif; max-width: 60em; margin: 2em auto; line-height: 1.5}} td, th {{padding: .2em 1em .2em 0; text-align: left}}</style>
 <h1>galaxy_nbdev</h1><p>{settings._repr_html_()}</p>
