@@ -1,6 +1,6 @@
 """Fit the weights of the simulated volunteers' eye to the summary statistics of real votes.
 
-    python benchmarks/volunteers.py --steps 400     # a minute or two; prints the table `_EYE` of nbs/foundations/simulate.ipynb
+    python benchmarks/volunteers.py --steps 400     # a few minutes; prints the table `_EYE` of nbs/foundations/simulate.ipynb
 
 Targets are those of results/real_statistics.json (Stripe 82, coadd sample): class means, scatters and correlations of the cumulative fractions, the
 same of conditional ones where at least ten volunteers were asked, and the share of clear-cut galaxies of each question. Which feature may speak for
@@ -45,7 +45,7 @@ ALLOW = {
     'Class11.5': 'arms5+1.2 floc+',
     'Class11.6': 'arms- floc+ clear- ring~ tight+ irregular~',
 }
-REFERENCE = 'Class1.1 Class2.2 Class3.2 Class4.2 Class5.3 Class6.2 Class7.2 Class8.5 Class9.1 Class10.2'.split()     # answers whose score is 0 but for what ALLOW gives them
+REFERENCE = 'Class1.1 Class2.2 Class3.2 Class4.2 Class5.3 Class6.2 Class7.2 Class8.5 Class9.1 Class10.2 Class11.2'.split()     # no constant of their own
 VOTES = 20.
 
 at = CLASSES.index
@@ -61,6 +61,7 @@ def meeting(a, b):
     return None if OF[pa[k]] == OF[pb[k]] else 'all' if k == 0 else CLASSES[pa[k-1]]
 
 MEET = np.array([[meeting(a, b) or '' for b in range(37)] for a in range(37)])
+FREE = torch.tensor(unforced())
 when = {m: torch.tensor(MEET == m) for m in set(MEET.ravel())}
 
 def vote_noise(cum):
@@ -73,10 +74,10 @@ def vote_noise(cum):
         elif k: z = cum/(cum[:, [at(k)]]+1e-9).sqrt(); joint = torch.where(mask, z.T@z/len(z), joint)
     return (joint-both)/VOTES
 
-def losses(cond, cum, real):
+def losses(cond, cum, real, T):
     "Misfit to every kind of statistic."
     mean, cov = cum.mean(0), torch.cov(cum.T)+vote_noise(cum); sd = cov.diagonal().clamp_min(1e-9).sqrt(); r = cov/sd[:, None]/sd[None]
-    off, free = ~torch.eye(37, dtype=bool), torch.tensor(unforced())
+    off, free = ~torch.eye(37, dtype=bool), FREE
     asked = torch.stack([torch.full_like(cum[:, 0], VOTES) if p is None else cum[:, p]*VOTES for p in PARENT], 1)
     enough = torch.sigmoid((asked-9.5)/(.6*(asked*(1-asked/21)).clamp_min(.5).sqrt())); n = asked.clamp_min(10)
     w = (enough/enough.sum(0))[:, OF]; noise = cond*(1-cond)/n[:, OF]; mu = (w*cond).sum(0); spread = (w*((cond-mu)**2+noise)).sum(0).clamp_min(1e-8).sqrt()
@@ -89,30 +90,29 @@ def losses(cond, cum, real):
             if not np.isfinite(target).all(): continue
             v = enough[:, a]*enough[:, b]; v = (v/v.sum())[:, None]; x, y = cond[:, IX[a]], cond[:, IX[b]]; dx, dy = x-(v*x).sum(0), y-(v*y).sum(0)
             vx, vy = (v*(dx**2+noise[:, IX[a]])).sum(0), (v*(dy**2+noise[:, IX[b]])).sum(0)
-            between = between+(((v*dx).T@dy/(vx[:, None]*vy+1e-12).sqrt()-torch.tensor(target))[torch.tensor(unforced()[np.ix_(IX[a], IX[b])])]**2).sum()/400
-    T = {k: torch.tensor(v) for k, v in real.items()}
+            between = between+(((v*dx).T@dy/(vx[:, None]*vy+1e-12).sqrt()-torch.tensor(target))[free[np.ix_(IX[a], IX[b])]]**2).sum()/400
     return dict(mean=.5*((mean-T['mean'])/(.1*T['mean']+.003)).square().mean(), pairs=60*(r-T['correlation'])[off].square().mean(), free=60*(r-T['correlation'])[free].square().mean(),
                 scatter=.3*((sd-T['scatter'])/(.15*T['scatter'])).square().mean(), conditional=25*between, certain=80*(certain-T['certain']).square().mean(),
                 asked=.25*(((mu-T['asked_mean'])/.05).square().mean()+((spread-T['asked_scatter'])/.04).square().mean()))
 
 def fit(see, real, steps, seed=0):
     "Weights (37, k) and constants (37) by Adam on random galaxies."
-    torch.manual_seed(seed); names = list(see); x = torch.tensor(see.to_numpy())
+    T = {k: torch.tensor(v) for k, v in real.items()}; torch.manual_seed(seed); names = list(see); x = torch.tensor(see.to_numpy())
     sign, least = torch.zeros(37, len(names)).double(), torch.zeros(37, len(names)).double(); allowed = torch.zeros_like(sign)
     for c, words in ALLOW.items():
         for name, s, low in re.findall(r'(\w+)([+~-])([\d.]*)', words):
             i, j = at(c), names.index(name); allowed[i, j], sign[i, j], least[i, j] = 1, {'+': 1, '-': -1, '~': 0}[s], float(low or 0)
     raw = torch.where(sign != 0, -1., 0.).double().requires_grad_(); loud = torch.tensor([c not in REFERENCE for c in CLASSES])
-    const = torch.tensor(np.log(real['asked_mean']+1e-3)); const = (const-torch.tensor([const[[k for k in IX[OF[i]] if not loud[k] or OF[i] == 10][0]] for i in range(37)])).requires_grad_()
+    const = torch.tensor(np.log(real['asked_mean']+1e-3)); const = (const-torch.tensor([const[at(REFERENCE[q])] for q in OF])).requires_grad_()
     weights = lambda: torch.where(sign == 0, raw, sign*(least+F.softplus(raw)))*allowed
     opt = torch.optim.Adam([raw, const], .05); plan = torch.optim.lr_scheduler.OneCycleLR(opt, .06, steps)
     for step in range(steps):
         score = x[torch.randint(0, len(x), (2500,))]@weights().T+torch.where(loud, const, 0.)
-        cond = torch.zeros_like(score); cum = [None]*37
+        cum = [None]*37
         cond = torch.cat([torch.softmax(score[:, ix], 1) for ix in IX], 1)
         for q, ix in enumerate(IX):
             for k in ix: cum[k] = cond[:, k]*(1 if PARENT[q] is None else cum[PARENT[q]])
-        parts = losses(cond, torch.stack(cum, 1), real); loss = sum(parts.values())+.003*weights().square().sum()/37
+        parts = losses(cond, torch.stack(cum, 1), real, T); loss = sum(parts.values())+.003*weights().square().sum()/37
         opt.zero_grad(); loss.backward(); opt.step(); plan.step()
         if step % 100 == 0 or step == steps-1: print(step, f'{loss.item():.3f}', {k: round(v.item(), 3) for k, v in parts.items()}, file=sys.stderr, flush=True)
     return names, weights().detach().numpy(), torch.where(loud, const, 0.).detach().numpy()
