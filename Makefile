@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. The rest is in `make help`; what they do is in .ci/*.py.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help env run outputs test test-slow lab readme site clean
+.PHONY: help env run outputs test test-slow test-browser lab readme site clean
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13 python3.14,\
   $(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))) python3)
@@ -38,6 +38,9 @@ test: env ## every quick check
 
 test-slow: env ## every slow check, one at a time
 	@.venv/bin/python .ci/checks.py slow
+
+test-browser: env ## drive the galaxy browser in JupyterLab in headless Chromium (Debian: chromium, chromium-driver)
+	@.venv/bin/python .ci/browser.py
 
 lab: env ## open JupyterLab on the notebooks
 	@.venv/bin/jupyter lab nbs

@@ -185,8 +185,12 @@ def site():
 
 # --- which of them, in which order
 
+def browser():
+    "the galaxy browser, filtered, paged and clicked in JupyterLab in headless Chromium"
+    python('.ci/browser.py')
+
 QUICK = [in_sync, house_rules, dependencies, readme, quick_import, survey, environment, wheel, installed]
-SLOW = [survey, site, report]      # what needs a browser, a network or patience joins these
+SLOW = [survey, site, report, browser]      # what needs a browser, a network or patience joins these
 
 def attempt(check):
     "Run one check, print its line; True if it passed."
