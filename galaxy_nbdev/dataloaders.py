@@ -9,7 +9,7 @@ __all__ = ['VIEW', 'kfold_ids', 'split_ids', 'training_mask', 'split_name', 'Vot
            'pixel_stats', 'GalaxyNormalize', 'galaxy_block', 'data_hash', 'GalaxyDataLoaders', 'show_batch',
            'show_results', 'expand_views']
 
-# %% ../nbs/02_dataloaders.ipynb #ea3bb14e
+# %% ../nbs/02_dataloaders.ipynb #ff9ae28f
 import errno, hashlib, math, os, re, warnings
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch, torch.nn.functional as F
@@ -20,6 +20,7 @@ from fastai.data.transforms import IntToFloatTensor, Normalize, ToTensor
 from fastai.torch_core import TensorBase, TensorImage
 from fastai.vision.augment import RandTransform
 from fastai.vision.core import PILImage
+from fastcore.basics import patch
 from fasttransform import Transform
 from PIL import Image
 from plum import dispatch
@@ -338,7 +339,7 @@ def data_hash(
     t = df[['galaxy_id', *[c for c in CLASSES if c in df]]].sort_values('galaxy_id')
     return hashlib.sha256('\n'.join(t.galaxy_id).encode() + t.drop(columns='galaxy_id').to_numpy('float32').tobytes()).hexdigest()[:12]
 
-# %% ../nbs/02_dataloaders.ipynb #61056ed1
+# %% ../nbs/02_dataloaders.ipynb #8bbb6bd6
 class GalaxyDataLoaders(DataLoaders):
     "fastai's `DataLoaders` for galaxies: `train` and `valid`; a test part is reached through `evaluation.predict` alone."
     @classmethod
@@ -370,17 +371,22 @@ class GalaxyDataLoaders(DataLoaders):
         dls = block.dataloaders(df, bs=bs, **{'num_workers': 0, 'path': images.profile.home()} | kwargs, dl_kwargs=[{'store': store, 'weights': None if weights is None else np.asarray(weights)[train]}, {'store': store}])
         return cls(*dls.loaders, path=dls.path, device=dls.device)._note(split_name(split), df.attrs | {'data': data_hash(df)}, crop, size, stats)
 
-    def _note(self, split, attrs, crop, size, stats):
-        self.split, self.attrs, self.crop, self.size, self.stats = split, dict(attrs), crop, size, stats
-        return self
+# %% ../nbs/02_dataloaders.ipynb #5d33d46d
+@patch
+def _note(self:GalaxyDataLoaders, split, attrs, crop, size, stats):
+    "What predictions and runs need to know of the galaxies behind the loaders."
+    self.split, self.attrs, self.crop, self.size, self.stats = split, dict(attrs), crop, size, stats
+    return self
 
-    def new_empty(self):
-        "Loaders without galaxies, as `Learner.export` keeps them."
-        return super().new_empty()._note(self.split, self.attrs, self.crop, self.size, self.stats)
+@patch
+def new_empty(self:GalaxyDataLoaders):
+    "Loaders without galaxies, as `Learner.export` keeps them."
+    return DataLoaders.new_empty(self)._note(self.split, self.attrs, self.crop, self.size, self.stats)
 
-    def test_dl(self, test_items, rm_type_tfms=None, with_labels=False, **kwargs):
-        "A loader of other galaxies: a catalogue, or a list of paths, rows, pictures or arrays."
-        return super().test_dl(test_items, rm_type_tfms=rm_type_tfms or 0, with_labels=with_labels, **{'num_workers': 0} | kwargs)
+@patch
+def test_dl(self:GalaxyDataLoaders, test_items, rm_type_tfms=None, with_labels=False, **kwargs):
+    "A loader of other galaxies: a catalogue, or a list of paths, rows, pictures or arrays."
+    return DataLoaders.test_dl(self, test_items, rm_type_tfms=rm_type_tfms or 0, with_labels=with_labels, **{'num_workers': 0} | kwargs)
 
 # %% ../nbs/02_dataloaders.ipynb #65036e3f
 def _galaxy_grid(n, cols=4):
