@@ -30,11 +30,12 @@ def check_table(
         ('tree', tree.galaxy_id, [f'question {q}: the answers sum to {a:.3f}, their parent is {b:.3f}' for q, a, b in zip(tree.question, tree['sum'], tree.parent)]),
         ('answer sum', df.galaxy_id[~sums.between(.8, 1.2)&sums.notna()], [f'the answers to a question summed to {x:.2f} before they were divided by it' for x in sums[~sums.between(.8, 1.2)&sums.notna()]]))
 
-# %% ../nbs/01_cleaning.ipynb #04c6268a
+# %% ../nbs/01_cleaning.ipynb #91b6dba5
 def _findings(*found):
     "One table of (check, ids, detail or details)."
     return pd.concat([pd.DataFrame({'galaxy_id': list(i), 'check': c, 'detail': d}, dtype=object) for c, i, d in found], ignore_index=True)
 
+# %% ../nbs/01_cleaning.ipynb #51efe3cc
 def _half_known(df):
     "Per row the first question of which only a part is known, else 0."
     out = pd.Series(0, df.index)
@@ -55,11 +56,12 @@ def measure_pixels(
     return {'black': max(_longest_run(top.max(axis) < 4)/top.shape[1-axis] for axis in (0, 1)), 'alone': float(max((c > 50).mean() for c in lead)),
             'streak': max(map(_streak, lead))/max(top.shape), 'dimmest': min(peaks), 'brightest': max(peaks)}
 
-# %% ../nbs/01_cleaning.ipynb #3154c0cc
+# %% ../nbs/01_cleaning.ipynb #fb0b5ccc
 def _longest_run(mask):
     "Length of the longest run of True."
     return int(np.diff(np.concatenate([[-1], np.flatnonzero(~mask), [len(mask)]])).max()-1)
 
+# %% ../nbs/01_cleaning.ipynb #ca36bcbc
 def _streak(lead):
     "Length in pixels of the longest thin piece of a picture, or of what is left of it without its broad parts."
     long, broad = _thin_piece(lead > 12, LIMITS['streak'])
@@ -70,6 +72,7 @@ def _streak(lead):
         if long: break
     return long
 
+# %% ../nbs/01_cleaning.ipynb #9d39db74
 def _thin_piece(mask, share, thin=8):
     "Length of the longest piece of a mask above `share` of the side that is `thin` times as long as wide; and whether one reaches twice as far, but is broad."
     longest, broad, side = 0., False, len(mask)
@@ -84,18 +87,18 @@ def _thin_piece(mask, share, thin=8):
         else: broad |= reach > 2*share*side
     return longest, broad
 
-# %% ../nbs/01_cleaning.ipynb #6ea9185e
+# %% ../nbs/01_cleaning.ipynb #4ccad226
 def measure_image(
     path:str    # as in a catalogue
 )->dict:        # fault and detail; or width, height, mode, digest and what `measure_pixels` gives
     "What one image file shows of its faults; never raises for the file's sake."
-    try: digest = hashlib.blake2b(read_bytes(path), digest_size=16).hexdigest()
+    try: data = read_bytes(path)
     except FileNotFoundError: return {'fault': 'missing file', 'detail': path}
     except (ValueError, OSError) as e: return {'fault': 'unreadable', 'detail': f'{path}: {e}'}
-    try: im, (width, height), mode = decode(path, lambda w, h: min(w, h)//100)
+    try: im, (width, height), mode = decode(path, lambda w, h: min(w, h)//100, data)
     except ValueError as e: return {'fault': 'unreadable', 'detail': str(e)}
     small = im.reduce(max(1, min(im.size)//100))
-    return {'width': width, 'height': height, 'mode': mode, 'digest': digest, **measure_pixels(np.asarray(small))}
+    return {'width': width, 'height': height, 'mode': mode, 'digest': hashlib.blake2b(data, digest_size=16).hexdigest(), **measure_pixels(np.asarray(small))}
 
 def check_images(
     df:pd.DataFrame,            # a catalogue
@@ -110,9 +113,10 @@ def check_images(
         found.append((check, rows.galaxy_id, [words(r) for r in m.loc[rows.path].itertuples()]))
     return _findings(*found)
 
-# %% ../nbs/01_cleaning.ipynb #b220d7fa
+# %% ../nbs/01_cleaning.ipynb #89872684
 _MEASURES = 'fault detail width height mode digest black alone streak dimmest brightest'.split()
 
+# %% ../nbs/01_cleaning.ipynb #67a726cd
 def _image_checks(m):
     "For each check its name, which rows of the measures fail it, and what to say of one."
     width, height, mode = (m[c].mode().iloc[0] if m[c].notna().any() else None for c in ('width', 'height', 'mode'))
@@ -151,7 +155,7 @@ def clean(
     trusted.attrs = df.attrs
     return trusted, CleaningReport(found, df[bad], len(df))
 
-# %% ../nbs/01_cleaning.ipynb #15ce2aa4
+# %% ../nbs/01_cleaning.ipynb #8d7627e0
 class CleaningReport:
     "What was found in a catalogue, to be looked at."
     def __init__(self,
@@ -172,7 +176,8 @@ class CleaningReport:
         why = self.table.groupby('galaxy_id').agg(lambda c: '; '.join(dict.fromkeys(c)))
         cards = ''.join(_card(r.galaxy_id, r.path, why.check.get(r.galaxy_id, 'shares a rejected file'), why.detail.get(r.galaxy_id, '')) for r in rows.itertuples())
         return (f'<p><b>{self.n:,}</b> galaxies checked, <b>{len(self.rejected):,}</b> rejected ({len(self.rejected)/max(self.n, 1):.1%})<br>{" · ".join(f"{c} {n:,}" for c, n in self.counts.galaxies.items())}</p>'
-                f'<div style="display:flex;flex-wrap:wrap;gap:6px">{cards}</div>')
+                f'<div style="display:flex;flex-wrap:wrap;gap:6px">{cards}</div>'
+                + (f'<p>and {len(self.rejected)-most:,} more</p>' if len(self.rejected) > most else ''))
 
 # %% ../nbs/01_cleaning.ipynb #95893fca
 def _card(galaxy_id, path, checks, detail):
@@ -213,7 +218,7 @@ def drop_same_sky(
     out.attrs = train.attrs
     return out, pairs
 
-# %% ../nbs/01_cleaning.ipynb #49d9adb2
+# %% ../nbs/01_cleaning.ipynb #690fde97
 def _by_position(a, b, arcsec):
     "Pairs closer than `arcsec` on the sphere."
     a, b = (t[t.ra.notna()&t.dec.notna()] for t in (a, b))
@@ -222,6 +227,7 @@ def _by_position(a, b, arcsec):
         return np.column_stack([np.cos(dec)*np.cos(ra), np.cos(dec)*np.sin(ra), np.sin(dec)])
     return _near(a, b, vectors(a), vectors(b), 2*np.sin(np.deg2rad(arcsec/3600)/2), 'position', lambda i, j, chord: np.rad2deg(2*np.arcsin(chord/2))*3600, p=2)
 
+# %% ../nbs/01_cleaning.ipynb #890e0710
 def _by_picture(a, b, grey):
     "Pairs whose thumbnails differ by less than `grey`: candidates by their quarters' means, which never differ by more than the pictures do."
     x, y = ([np.asarray(p, 'int16') for p in in_parallel(_thumbnail, t.path.tolist(), desc='thumbnails', chunksize=64)] for t in (a, b))
@@ -230,6 +236,7 @@ def _by_picture(a, b, grey):
     i, j, by, d = _near(a, b, quarters(x), quarters(y), grey*12, 'picture', distance, p=1)
     return i[d < grey], j[d < grey], by, d[d < grey]
 
+# %% ../nbs/01_cleaning.ipynb #9a639d47
 def _near(a, b, x, y, radius, by, distance, p):
     "Pairs of rows closer than `radius`."
     found = spatial.cKDTree(x).query_ball_tree(spatial.cKDTree(y), radius, p=p)
@@ -237,4 +244,5 @@ def _near(a, b, x, y, radius, by, distance, p):
     d = distance(i, j, np.linalg.norm(x[i]-y[j], axis=1))
     return a.galaxy_id.to_numpy()[i], b.galaxy_id.to_numpy()[j], by, d
 
+# %% ../nbs/01_cleaning.ipynb #e5703f0c
 def _thumbnail(path): return np.asarray(open_crop(path, None, 24))

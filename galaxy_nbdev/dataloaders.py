@@ -230,7 +230,7 @@ def gaussian_blur(
     x = F.conv2d(F.pad(x, (r, r, 0, 0), 'reflect'), k, groups=c)
     return F.conv2d(F.pad(x, (0, 0, r, r), 'reflect'), k.transpose(2, 3), groups=c)
 
-# %% ../nbs/02_dataloaders.ipynb #1df23884
+# %% ../nbs/02_dataloaders.ipynb #2adf3a6c
 class GalaxyDL(TfmdDL):
     "fastai's `TfmdDL`, reading whole batches from an image store where it has one, and rare galaxies more often where it has weights."
     def __init__(self, dataset, *args, store=None, weights=None, **kwargs):
@@ -261,6 +261,11 @@ class GalaxyDL(TfmdDL):
         y = [t[b] for t in self.targets]
         return (TensorImage(torch.from_numpy(pixels).permute(0, 3, 1, 2)),
                 *[VoteFractions(t, vocab=self.dataset.vocab) for t in y[:1]], *map(TensorBase, y[1:]))
+
+    def decode(self, b): return super().decode(b)[:2]         # votes beside the fractions are never shown
+    def _decode_batch(self, b, max_n=9, full=True):
+        b = (*b, *[b[-1]]*(len(self.dataset.tls)-len(b)))     # what fastai decodes must be as long as an item
+        return super()._decode_batch(b, max_n, full).map(lambda sample: sample[:2])
 
 # %% ../nbs/02_dataloaders.ipynb #d0ab1388
 def rarity_weights(

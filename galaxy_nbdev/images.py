@@ -17,24 +17,26 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 from . import profile
 
-# %% ../nbs/foundations/images.ipynb #9973b9bc
+# %% ../nbs/foundations/images.ipynb #44803e68
 MAX_PIXELS = 64_000_000             # a larger picture is refused before it is decoded
 FORMATS = ['JPEG', 'PNG', 'TIFF']   # no other decoder is tried: some of those that PIL knows start programs
 
+# %% ../nbs/foundations/images.ipynb #25515ff5
 def open_image(
     path:str|Path   # a JPEG, PNG, TIFF or FITS file, or 'shard.parquet#row' (column `image`, PNG or JPEG bytes)
 )->Image.Image:     # RGB
     "The picture of one galaxy; raises `FileNotFoundError`, or `ValueError` for what cannot be decoded."
     return decode(path)[0]
 
-# %% ../nbs/foundations/images.ipynb #6152ee0b
+# %% ../nbs/foundations/images.ipynb #a8264497
 def decode(
     path:str|Path,  # as `open_image` takes it
-    shrink=None     # function (width, height) -> how many times smaller a JPEG may be decoded; None: as it is
+    shrink=None,    # function (width, height) -> how many times smaller a JPEG may be decoded; None: as it is
+    data:bytes|None=None    # what `read_bytes` gave; None: the file is opened
 )->tuple:           # RGB picture, its full (width, height), the file's own mode
     "A picture and what its header said; raises as `open_image`."
     try:
-        with _opened(path) as im:
+        with _opened(path, data) as im:
             full, mode = im.size, im.mode
             if im.width*im.height > MAX_PIXELS: raise ValueError(f'{im.width} x {im.height} pixels, more than {MAX_PIXELS:,}')
             if (n := shrink(*full) if shrink else 1) > 1: im.draft('RGB', (im.width//n, im.height//n))
@@ -54,12 +56,14 @@ def read_bytes(
     if not row.isdigit(): raise ValueError(f'{path}: a row number belongs behind the #')
     return _bytes_in_parquet(f'{file}.parquet', int(row)) or b''
 
-# %% ../nbs/foundations/images.ipynb #d90d52f0
-def _opened(path):
+# %% ../nbs/foundations/images.ipynb #2ae2061c
+def _opened(path, data=None):
     "A PIL image, not yet decoded, of a file or of the bytes inside a shard; a FITS file's pixels are stretched."
     if str(path).lower().endswith(('.fits', '.fit')): return Image.fromarray(asinh_stretch(_fits_planes(path)))
-    return Image.open(io.BytesIO(read_bytes(path)) if '.parquet#' in str(path) else path, formats=FORMATS)
+    if data is None and '.parquet#' in str(path): data = read_bytes(path)
+    return Image.open(path if data is None else io.BytesIO(data), formats=FORMATS)
 
+# %% ../nbs/foundations/images.ipynb #eefa965e
 def _bytes_in_parquet(shard, row):
     "The bytes of one image in a shard."
     stat = os.stat(shard)
@@ -70,11 +74,13 @@ def _bytes_in_parquet(shard, row):
         row -= n
     raise ValueError('the shard has fewer rows')
 
+# %% ../nbs/foundations/images.ipynb #402d05f4
 @lru_cache(maxsize=64)
 def _group_sizes(shard, date):
     import pyarrow.parquet as pq
     with pq.ParquetFile(shard) as f: return [f.metadata.row_group(g).num_rows for g in range(f.num_row_groups)]
 
+# %% ../nbs/foundations/images.ipynb #604b8b4e
 @lru_cache(maxsize=2)
 def _group(shard, date, g):
     import pyarrow.parquet as pq
@@ -137,7 +143,7 @@ def open_crop(
     x, y, s = (w-across)//2, (h-down)//2, round(w/im.width)
     return im.resize((size, size), Image.LANCZOS, box=(x/s, y/s, (x+across)/s, (y+down)/s))
 
-# %% ../nbs/foundations/images.ipynb #04a2ddad
+# %% ../nbs/foundations/images.ipynb #206214c2
 def in_parallel(
     f,                      # a module's function of one argument
     items:list,             # its arguments
@@ -148,11 +154,12 @@ def in_parallel(
     "Yields `f` of each item in order; an error in a worker is raised here."
     bar = partial(tqdm, total=len(items), desc=desc, leave=False, delay=2)
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(), 32) if workers is None else workers
-    if workers < 2 or len(items) < 2*chunksize: yield from bar(map(f, items)); return
+    if workers < 2 or len(items) < 2*chunksize or multiprocessing.current_process().daemon: yield from bar(map(f, items)); return
     start = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
     with ProcessPoolExecutor(workers, mp_context=start, initializer=_end_with_parent) as pool:
         yield from bar(pool.map(f, items, chunksize=chunksize))
 
+# %% ../nbs/foundations/images.ipynb #62375c5a
 def _end_with_parent():
     "In a worker: end as soon as the process that started it has ended."
     parent = multiprocessing.parent_process()
@@ -184,7 +191,7 @@ def store_rows(
     if (rows < 0).any(): raise KeyError(f'galaxy {list(ids)[int(np.argmin(rows))]} and {int((rows < 0).sum())-1} more are not in the store {store.path}')
     return rows
 
-# %% ../nbs/foundations/images.ipynb #ac563a25
+# %% ../nbs/foundations/images.ipynb #e2efa71c
 def fingerprint(
     df:pd.DataFrame,    # a catalogue: galaxy_id, path
     crop:int|None=212,  # pixels
@@ -198,6 +205,7 @@ def fingerprint(
         h.update(f'{i} {p} {s.st_size} {s.st_mtime_ns}\n'.encode())
     return h.hexdigest()[:12]
 
+# %% ../nbs/foundations/images.ipynb #fdf1ab19
 FILTER = 'lanczos after scaled decoding'
 
 # %% ../nbs/foundations/images.ipynb #05815d23
@@ -220,7 +228,7 @@ def build_store(
     if store.manifest['fingerprint'] != mark: raise ValueError(f'{dest} holds another store (other images, crop or size): give another dest, or delete it')
     return store
 
-# %% ../nbs/foundations/images.ipynb #1bb61bd2
+# %% ../nbs/foundations/images.ipynb #67d0d4b0
 def _fill(dest, df, crop, size, chunk, mark, workers):
     "Write what the unfinished store beside `dest` still lacks; its folder."
     part = dest.with_name(dest.name+'.part')
@@ -233,6 +241,7 @@ def _fill(dest, df, crop, size, chunk, mark, workers):
     _write(part/'manifest.json', json.dumps({'fingerprint': mark, 'n': len(df), 'crop': crop, 'size': size, 'filter': FILTER}, indent=1))
     return part
 
+# %% ../nbs/foundations/images.ipynb #880ce189
 def _begin(part, mark, shape):
     "How many rows of `part` are done; where they are of something else, it is emptied first."
     try: done = json.loads((part/'done.json').read_text())
@@ -244,7 +253,7 @@ def _begin(part, mark, shape):
     _write(part/'done.json', json.dumps({'fingerprint': mark, 'rows': 0}))
     return 0
 
-# %% ../nbs/foundations/images.ipynb #22685b18
+# %% ../nbs/foundations/images.ipynb #778c0fa5
 def _write_chunk(job):
     "Decode one chunk into the array, and see it on disk; the row after its last."
     file, first, paths, crop, size = job
@@ -253,13 +262,14 @@ def _write_chunk(job):
     images.flush()
     return first+len(paths)
 
+# %% ../nbs/foundations/images.ipynb #42bcb98b
 def _write(path, text):
     "A small text file, whole or not at all."
     new = path.with_name(path.name+'.new')
     with open(new, 'w', encoding='utf-8') as f: f.write(text); f.flush(); os.fsync(f.fileno())
     os.replace(new, path)
 
-# %% ../nbs/foundations/images.ipynb #6378f09a
+# %% ../nbs/foundations/images.ipynb #93578044
 def save_images(
     df:pd.DataFrame,            # a catalogue: galaxy_id, path
     dest:str|Path,              # folder for <galaxy_id>.jpg
@@ -280,6 +290,7 @@ def save_images(
     for _ in in_parallel(_save_image, list(zip(df.path, new, [(crop, size, quality)]*len(df))), workers, 'images', chunksize=32): pass
     return df.assign(path=new)
 
+# %% ../nbs/foundations/images.ipynb #6d26930b
 def _save_image(job):
     "One file, whole or not at all, dated as its source."
     path, new, (crop, size, quality) = job

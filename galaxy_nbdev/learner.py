@@ -7,11 +7,11 @@ __all__ = ['HEADS', 'LOSSES', 'HISTORY', 'SigmoidHead', 'question_tree', 'down_t
            'DirichletHead', 'known_mean', 'masked_mse', 'masked_bce', 'conditional_mse', 'vote_log_likelihood',
            'dirichlet_multinomial', 'GalaxyLoss', 'ConditionalLoss', 'VoteLoss', 'KnownMetric', 'known_metrics',
            'question_metrics', 'find_arch', 'galaxy_learner', 'KeepRun', 'seed_everything', 'run_folder', 'train_run',
-           'read_history', 'predict_part', 'run_metrics', 'plot_history', 'load_run']
+           'read_history', 'predict_part', 'run_metrics', 'plot_history', 'LiveCurve', 'load_run']
 
-# %% ../nbs/foundations/learner.ipynb #630e48fa
+# %% ../nbs/foundations/learner.ipynb #f40fd51b
 import fastai.callback.fp16, fastai.callback.schedule    # they give Learner its to_bf16 and fit_one_cycle
-import hashlib, importlib, inspect, json, os, random, shutil, time
+import hashlib, importlib, inspect, io, json, os, random, shutil, time
 from functools import partial
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
@@ -20,6 +20,7 @@ from fastai.callback.core import Callback
 from fastai.torch_core import noop
 from fastai.learner import Learner, Metric
 from filelock import FileLock
+from ipywidgets import widgets
 from PIL import Image
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -430,6 +431,19 @@ def plot_history(
     for (c, label), mark in zip([('train_loss', 'training'), ('valid_loss', 'held out')], 'os'): ax.plot(history.epoch, history[c], f'{mark}-', ms=3, label=label)
     ax.set(xlabel='epoch', ylabel=ylabel); ax.legend()
     return ax
+
+# %% ../nbs/foundations/learner.ipynb #e32e52a1
+class LiveCurve(Callback):
+    "A picture of both losses, redrawn after every epoch of a run."
+    order = 56
+    def __init__(self): self.widget = widgets.Image(format='png')
+    def _repr_mimebundle_(self, **kwargs): return self.widget._repr_mimebundle_(**kwargs)
+
+    def after_epoch(self):
+        if not hasattr(self.learn, 'keep_run'): return
+        fig, picture = plot_history(pd.DataFrame(self.keep_run.history, columns=HISTORY)).figure, io.BytesIO()
+        fig.savefig(picture, format='png'); plt.close(fig)
+        self.widget.value = picture.getvalue()
 
 # %% ../nbs/foundations/learner.ipynb #9637b06d
 def load_run(

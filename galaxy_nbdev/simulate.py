@@ -49,14 +49,14 @@ def _bodies(u): # DataFrame
     g['early'] = early
     return g
 
-# %% ../nbs/foundations/simulate.ipynb #422d228e
+# %% ../nbs/foundations/simulate.ipynb #a8de721c
 def _details(u, g): # DataFrame
     "Arms, bar, ring and whatever is odd, each with a strength in [0, 1]."
     early, disk = g.early, 1-g.bulge_fraction
     armed = u.armed < np.where(early, .06, .15+.8*disk**1.2)
     g['n_arms'] = np.where(armed, 1+np.searchsorted([.07, .62, .8, .9], u.n_arms), 0)
     g['arms'] = np.where(armed, .12+.88*u.arms**1.3, 0)
-    g['pitch'] = np.deg2rad(6+28*u.pitch+4*(disk-.7))
+    g['pitch'] = np.deg2rad(10+27*u.pitch+4*(disk-.7))
     g['handed'], g['flocculence'] = np.where(u.handed < .5, -1, 1), u.floc**1.5
     g['bar'], g['bar_length'], g['bar_angle'] = _rare(u.bar, np.where(early, .12, .38), .8), .25+.35*u.bar_length, u.bar_angle*np.pi
     g['ring'], g['ring_radius'] = _rare(u.ring, .13, .9), .35+.4*u.ring_radius
@@ -110,7 +110,7 @@ def galaxies(
     g = _observed(u, _details(u, _bodies(u)), depth).assign(**fixed)
     return g.assign(scale_length=_scale_length(g), seed=seed, number=list(numbers))
 
-# %% ../nbs/foundations/simulate.ipynb #5713d501
+# %% ../nbs/foundations/simulate.ipynb #594837b1
 FIELD, PIXEL, SIDE = 8.48, .396, 424    # width of an image in R90; SDSS's pixel in arcsec; pixels of the finished image
 _MARGIN = 8
 
@@ -121,13 +121,13 @@ def _plane(g): # SimpleNamespace of (n, n) float32 arrays
     c, s = np.float32(np.cos(g.angle)), np.float32(np.sin(g.angle))
     u, v = x*c+y*s, y*c-x*s
     if g.disturbed:
-        v = v+np.float32(.6*g.disturbed*np.cos(g.disturbed_angle))*u*np.abs(u)
-        u = u+np.float32(.42*g.disturbed*np.sin(g.disturbed_angle))*v*v
+        v = v+np.float32(.8*g.disturbed*np.cos(g.disturbed_angle))*u*np.abs(u)
+        u = u+np.float32(.55*g.disturbed*np.sin(g.disturbed_angle))*v*v
     w = v/np.float32(g.disk_q)
     r = np.sqrt(u*u+w*w+np.float32((.4*step)**2))
     return SimpleNamespace(n=n, step=step, x=x, y=y, u=u, v=v, w=w, r=r, phi=np.arctan2(w, u)*np.float32(g.handed))
 
-# %% ../nbs/foundations/simulate.ipynb #0b9a689e
+# %% ../nbs/foundations/simulate.ipynb #05ad3133
 def _arms(g, p, rng, h): # two (n, n) float32 arrays: light of young stars, and what is left of the old disk
     "Logarithmic spiral arms; flocculent ones are broken up by waves in azimuth."
     a, b = rng.uniform(0, 2*np.pi, 2).astype('float32'); f, t = np.float32(g.flocculence), p.r/h
@@ -135,7 +135,7 @@ def _arms(g, p, rng, h): # two (n, n) float32 arrays: light of young stars, and 
     waves = f*(np.sin(3*p.phi+a+np.float32(2.4)*t)+np.sin(2*p.phi-np.float32(2.5)*t+b))
     arm = np.exp(np.float32(2.2)*(np.cos(np.float32(g.n_arms)*psi+waves)-1))
     on = np.float32(g.arms)/(1+np.exp((np.float32(.8)-t)/np.float32(.2)))
-    return np.float32(2.2)*arm*on*np.exp(-t/np.float32(1.15)), 1-np.float32(.55)*on*(1-arm)
+    return np.float32(3)*arm*on*np.exp(-t/np.float32(1.15)), 1-np.float32(.65)*on*(1-arm)
 
 # %% ../nbs/foundations/simulate.ipynb #3cbb963f
 def _ring(g, p, h): # (n, n) float32
@@ -224,7 +224,7 @@ def _blob(image, p, x, y, flux, colour, size, q, angle, n=1.): # None
     light = _sersic(np.sqrt((dx*c+dy*s)**2+((dy*c-dx*s)/q)**2+(.4*p.step)**2).astype('float32'), np.float32(n), np.float32(size))
     image[:, j, i] += light*np.float32(flux/light.sum())*np.reshape(colour, (3, 1, 1))
 
-# %% ../nbs/foundations/simulate.ipynb #0bec2753
+# %% ../nbs/foundations/simulate.ipynb #05f645c6
 def _star_colour(rng): # (3,) float32
     t = rng.uniform(); return np.array([10**(-.4*(.2+1.2*t)), 1, 10**(.4*(.05+.9*t*t))], 'float32')
 
@@ -241,7 +241,7 @@ def _neighbours(image, g, p, rng): # (3, n, n) float32, the same array
         _blob(image, p, x, y, total*(.2+.8*g.merger), red if g.blue < .4 else mid, .2+.15*g.merger, rng.uniform(.5, 1), rng.uniform(0, np.pi), rng.uniform(1, 3))
         if g.merger > .3: _blob(image, p, x*.6, y*.6, total*.3*g.merger, mid, .6*g.merger_distance, .25, g.merger_angle+.35*g.handed, .6)
     if g.crowd:
-        d = 1.5-g.crowd; _point(image, p, d*np.cos(g.crowd_angle), d*np.sin(g.crowd_angle), total*(.02+.45*g.crowd), _star_colour(rng))
+        d = 1.5-g.crowd; _point(image, p, d*np.cos(g.crowd_angle), d*np.sin(g.crowd_angle), total*(.03+.6*g.crowd), _star_colour(rng))
     return image
 
 # %% ../nbs/foundations/simulate.ipynb #0da6ec6b
@@ -314,7 +314,7 @@ def clarity(
     contrast = 10**(-.4*(surface-21.5))/_noise(depth)
     return special.expit(1.6*np.log2(g.r90/g.seeing/3.6)+1.2*np.log10(contrast/1.2))
 
-# %% ../nbs/foundations/simulate.ipynb #98a606d4
+# %% ../nbs/foundations/simulate.ipynb #17768d0f
 def visible(
     g:pd.DataFrame,         # galaxies
     depth:str|float='legacy',   # 'shallow', 'legacy', 'coadd', or the noise as a multiple of `legacy`
@@ -322,9 +322,11 @@ def visible(
 )->pd.DataFrame:            # (n, k) features, about 0 to 3
     "What of a galaxy shows in its image."
     c = clarity(g, depth) if kind == 'votes' else pd.Series(.92, g.index)
+    blur = (g.seeing/g.r90 if kind == 'votes' else 1/8)/2.355                           # of a point, in R90
+    kept = np.exp(-2*(np.pi*blur*g.n_arms/(1.4*np.pi*np.tan(g.pitch)))**2)              # contrast of arms left by the blur, at 0.7 R90
     disk = 1-g.bulge_fraction; q = g.disk_q*disk+g.bulge_q*g.bulge_fraction
     face, edge = special.expit((g.disk_q-.42)/.07), special.expit((.36-g.disk_q)/.05)
-    f = pd.DataFrame({'disk': 2*disk*c, 'flat': 2*(1-q), 'edge': 2*disk*edge, 'thin': 2*special.expit((.42-q)/.07), 'arms': 3*g.arms*face*c*np.sqrt(disk),
+    f = pd.DataFrame({'disk': 2*disk*c, 'flat': 2*(1-q), 'edge': 2*disk*edge, 'thin': 2*special.expit((.42-q)/.07), 'arms': 4*g.arms*face*c*kept*np.sqrt(disk),
         'bar': 3*g.bar*face*c*np.sqrt(disk), 'ring': 3*g.ring*face*c*np.sqrt(disk), 'lens': 3*g.lens*c*np.sqrt(disk), 'dust': 3*g.dust*(1-face)*c, 'boxy': 3*g.boxy*edge*c,
         'disturbed': 3*g.disturbed*np.sqrt(c), 'irregular': 3*g.irregular*np.sqrt(c), 'merger': 3*g.merger, 'crowd': 3*g.crowd,
         'artifact': 3*g.artifact, 'bulge': np.log10(g.bulge_fraction+.02)+1, 'tight': (.35-g.pitch)/.12,
@@ -332,35 +334,35 @@ def visible(
     for k in range(1, 6): f[f'arms{k}'] = (g.n_arms == k)*f.arms*(1-.5*g.flocculence)
     return f
 
-# %% ../nbs/foundations/simulate.ipynb #2a6959b7
+# %% ../nbs/foundations/simulate.ipynb #14109b10
 _EYE = {     # weights of what shows in the score of each answer; `one` is a constant
-    'Class1.2': dict(one=-1.91, disk=0.16, edge=0.12, thin=0.12, arms=1.95, bar=0.98, ring=1.66, dust=1.17, disturbed=0.56, irregular=0.17, merger=0.18, bulge=-0.6, clear=0.4, blue=0.15),
-    'Class1.3': dict(one=-2.84, disk=-0.27, irregular=0.41, merger=0.37, crowd=0.42, artifact=1.06, clear=-0.34, blue=0.35),
-    'Class2.1': dict(one=-2.96, flat=0.12, edge=1.53, thin=1.02, arms=-0.97, bar=-0.67, ring=-1.13, dust=1.71, boxy=0.38, irregular=-0.89),
-    'Class3.1': dict(one=-1.54, flat=0.48, arms=-0.62, bar=2.34, ring=-0.1, bulge=-0.71),
-    'Class4.1': dict(one=-1.74, disk=0.57, flat=-0.45, edge=-0.41, arms=3.03, bar=0.81, ring=-1.28, irregular=-0.18, clear=0.4, blue=0.56),
-    'Class5.1': dict(one=-2.69, disk=0.14, irregular=2.2, bulge=-1.07, blue=0.15),
-    'Class5.2': dict(one=-0.1, arms=0.61, irregular=1.01, bulge=-1.57, blue=-0.13),
-    'Class5.4': dict(one=-1.71, disk=-0.04, flat=-0.3, ring=0.12, bulge=1.1, blue=-0.05),
-    'Class6.1': dict(one=-2.15, disk=0.16, edge=-0.85, arms=-0.63, bar=0.13, ring=1.64, lens=0.83, dust=0.51, disturbed=0.81, irregular=0.82, merger=1.08, crowd=0.62, clear=0.15, blue=0.16),
-    'Class7.1': dict(one=2.49, flat=-4.69, thin=-3.99),
-    'Class7.3': dict(one=-3.92, edge=2.6, thin=1.24),
-    'Class8.1': dict(one=-1.1, disk=0.16, arms=0.06, bar=1.38, ring=4.19, bulge=0.79, clear=0.52, blue=-1.34),
-    'Class8.2': dict(one=-1.67, edge=-0.25, arms=-0.41, lens=1.48),
-    'Class8.3': dict(one=-2.12, disturbed=1.32, irregular=0.87),
-    'Class8.4': dict(one=-2.61, disturbed=1.48, irregular=1.37, blue=0.16),
-    'Class8.6': dict(one=-2.24, disturbed=1.48, merger=1.24),
-    'Class8.7': dict(one=-2.58, edge=0.21, thin=0.21, dust=1.61),
-    'Class9.2': dict(one=-2.5, boxy=1.04, bulge=0.49),
-    'Class9.3': dict(one=-2.24, thin=0.11, bulge=-4.87, blue=0.12),
-    'Class10.1': dict(one=-0.38, arms=0.38, ring=0.42, irregular=-0.32, bulge=0.07, tight=0.89, floc=-0.05),
-    'Class10.3': dict(one=-1.25, arms=-0.68, disturbed=0.81, irregular=0.48, merger=0.69, tight=-0.98, floc=-0.65, blue=0.19),
-    'Class11.1': dict(one=-0.6, arms=-1.13, disturbed=0.83, irregular=0.59, merger=0.76, arms1=3.42),
-    'Class11.2': dict(bar=1.8, tight=-1.1, arms2=1.47),
-    'Class11.3': dict(one=-0.78, arms3=1.72),
-    'Class11.4': dict(one=-1.27, arms4=1.58),
-    'Class11.5': dict(one=-1.99, floc=0.61, arms5=1.82),
-    'Class11.6': dict(one=0.31, arms=-0.25, ring=0.6, irregular=0.33, tight=0.25, floc=0.62, clear=-0.52),
+    'Class1.2': dict(one=-1.83, disk=0.17, edge=0.11, thin=0.11, arms=2.35, bar=0.66, ring=1.65, dust=1.06, disturbed=0.54, irregular=0.19, merger=0.2, bulge=-0.63, clear=0.55, blue=0.16),
+    'Class1.3': dict(one=-2.84, disk=-0.29, irregular=0.43, merger=0.37, crowd=0.41, artifact=1.08, clear=-0.37, blue=0.34),
+    'Class2.1': dict(one=-2.99, flat=0.12, edge=1.55, thin=1, arms=-1.09, bar=-0.74, ring=-1.03, dust=1.76, boxy=0.61, irregular=-0.93),
+    'Class3.1': dict(one=-1.7, flat=0.5, arms=-0.36, bar=2.4, ring=-0.08, bulge=-0.6),
+    'Class4.1': dict(one=-1.54, disk=0.62, flat=-0.42, edge=-0.41, arms=3, bar=0.57, ring=-1.19, irregular=-0.22, clear=0.53, blue=0.62),
+    'Class5.1': dict(one=-2.69, disk=0.14, irregular=2.14, bulge=-1.09, blue=0.15),
+    'Class5.2': dict(one=-0.1, arms=0.46, irregular=0.98, bulge=-1.56),
+    'Class5.4': dict(one=-1.7, disk=-0.06, flat=-0.33, ring=0.14, bulge=1.11, blue=-0.06),
+    'Class6.1': dict(one=-2.17, disk=0.16, edge=-0.81, arms=-0.63, bar=0.14, ring=1.5, lens=0.82, dust=0.51, disturbed=0.81, irregular=0.82, merger=1.09, crowd=0.6, clear=0.15, blue=0.16),
+    'Class7.1': dict(one=2.48, flat=-4.74, thin=-4.09),
+    'Class7.3': dict(one=-3.87, edge=2.66, thin=1.26),
+    'Class8.1': dict(one=-0.99, disk=0.16, arms=0.06, bar=1.1, ring=4.59, bulge=0.73, clear=0.42, blue=-1.29),
+    'Class8.2': dict(one=-1.69, edge=-0.27, arms=-0.46, lens=1.49),
+    'Class8.3': dict(one=-2.18, disturbed=1.32, irregular=0.87),
+    'Class8.4': dict(one=-2.61, disturbed=1.43, irregular=1.35, blue=0.16),
+    'Class8.6': dict(one=-2.22, disturbed=1.33, merger=1.25),
+    'Class8.7': dict(one=-2.57, edge=0.22, thin=0.21, dust=1.6),
+    'Class9.2': dict(one=-2.58, boxy=1.07, bulge=0.44),
+    'Class9.3': dict(one=-2.41, thin=0.1, bulge=-5.03, blue=0.11),
+    'Class10.1': dict(arms=0.56, ring=0.43, irregular=-0.38, bulge=0.12, tight=0.96, floc=0.18),
+    'Class10.3': dict(one=-1.45, arms=-0.8, disturbed=0.46, irregular=0.41, merger=0.6, tight=-0.96, floc=-0.83, blue=0.17),
+    'Class11.1': dict(one=-0.34, arms=-0.99, disturbed=0.59, irregular=0.76, merger=0.82, arms1=2.73),
+    'Class11.2': dict(bar=1.68, tight=-0.96, arms2=1.34),
+    'Class11.3': dict(one=-0.21, arms3=1.77),
+    'Class11.4': dict(one=-0.59, arms4=1.91),
+    'Class11.5': dict(one=-1.96, floc=1.37, arms5=1.96),
+    'Class11.6': dict(one=0.54, arms=-0.12, ring=0.63, irregular=0.34, tight=0.34, floc=1.01, clear=-0.18),
 }
 
 # %% ../nbs/foundations/simulate.ipynb #644cd30d
@@ -598,15 +600,15 @@ def simulate_survey(
     _write_tables(dest, n, seed, depth, kind, layout, progress)
     return dest
 
-# %% ../nbs/foundations/simulate.ipynb #5070bbf1
+# %% ../nbs/foundations/simulate.ipynb #96428924
 def vote_statistics(
     df:pd.DataFrame,    # a catalogue with counts' totals (`Total*`), cumulative fractions of kind raw
     min_votes:int=10    # votes in a question, for the conditional numbers
-)->dict:                # mean (37), correlation and conditional (37, 37), cdf (51, 37), certain (11): share with top answer over 0.8, asked (11): galaxies
+)->dict:                # mean, scatter (37), correlation (37, 37), cdf (51, 37); of conditional fractions asked_mean, asked_scatter (37), conditional (37, 37); certain (11): share with top answer over 0.8; asked (11): galaxies
     "What a table of votes looks like from afar; conditional correlations only over galaxies with enough votes in both questions, NaN under 100 of them."
     y, asked = df[CLASSES].astype('float64'), {q.number: df[f'Total{q.number}'] >= min_votes for q in QUESTIONS}
     f = to_conditional(df)[CLASSES].where(pd.DataFrame({c: asked[ANSWERS.question[c]] for c in CLASSES}))
-    return {'mean': y.mean(), 'correlation': y.corr(), 'conditional': f.corr(min_periods=100), 'cdf': pd.DataFrame([(y <= x+1e-9).mean() for x in np.linspace(0, 1, 51)]),
+    return {'mean': y.mean(), 'scatter': y.std(), 'correlation': y.corr(), 'asked_mean': f.mean(), 'asked_scatter': f.std(), 'conditional': f.corr(min_periods=100), 'cdf': pd.DataFrame([(y <= x+1e-9).mean() for x in np.linspace(0, 1, 51)]),
             'certain': pd.Series({q.number: (f[q.classes][asked[q.number]].max(axis=1) > .8).mean() for q in QUESTIONS}),
             'asked': pd.Series({k: int(a.sum()) for k, a in asked.items()})}
 

@@ -19,7 +19,7 @@ from . import profile, simulate
 from .images import in_parallel, open_image
 from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, present, to_cumulative
 
-# %% ../nbs/foundations/sources.ipynb #b0b713cc
+# %% ../nbs/foundations/sources.ipynb #23313a14
 def _finish(df, root, table, missing, **attrs):
     "Check ids, names and files of a catalogue that was just read, and name where it came from."
     if missing not in ('error', 'few', 'keep'): raise ValueError(f'missing={missing!r}: choose error, few or keep')
@@ -30,6 +30,7 @@ def _finish(df, root, table, missing, **attrs):
     df.attrs = {'source': attrs.pop('source'), 'kind': attrs.pop('kind'), 'name': Path(root).resolve().name} | attrs
     return df if missing == 'keep' else _with_images(df, table, missing)
 
+# %% ../nbs/foundations/sources.ipynb #272ffd71
 def _with_images(df, table, missing):
     "Raise for the first galaxy whose image file is not there, or drop all of these."
     file = df.path.str.split('#').str[0]
@@ -42,7 +43,7 @@ def _with_images(df, table, missing):
     warnings.warn(f'{what}; these rows are dropped')
     return df.drop(df.index[gone]).reset_index(drop=True)
 
-# %% ../nbs/foundations/sources.ipynb #3e0904ed
+# %% ../nbs/foundations/sources.ipynb #a9e1f508
 def _table(root, *names):
     "The first of these files in `root`."
     root = Path(root)
@@ -50,17 +51,19 @@ def _table(root, *names):
         if (root/name).exists(): return root/name
     raise FileNotFoundError(f'{root} has no {" or ".join(names)}' + ('' if root.is_dir() else ': there is no such folder'))
 
+# %% ../nbs/foundations/sources.ipynb #3c36fcd3
 def _columns(table, has, wanted, remedy):
     "Raise for the first column that a table lacks."
     lacking = [c for c in wanted if c not in has]
     if lacking: raise ValueError(f'{table}, row 1: no column {lacking[0]} ({len(lacking)} of {len(wanted)} are missing): {remedy}')
 
+# %% ../nbs/foundations/sources.ipynb #694c4c75
 def _header(table):
     "The columns of a CSV file."
     try: return list(pd.read_csv(table, nrows=0).columns)
     except (ValueError, OSError, EOFError) as e: raise ValueError(f'{table} is broken ({e}): fetch it again') from e
 
-# %% ../nbs/foundations/sources.ipynb #0b752ac9
+# %% ../nbs/foundations/sources.ipynb #783fb2cf
 def _read_csv(table, text, numbers):
     "The columns `text` as str and `numbers` as float32 of a CSV file, compressed or not."
     import pyarrow as pa
@@ -69,6 +72,7 @@ def _read_csv(table, text, numbers):
     try: return csv.read_csv(table, convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types)).to_pandas()
     except (pa.ArrowInvalid, OSError, EOFError) as e: raise ValueError(_no_number(table, numbers) or f'{table} is broken ({e}): fetch it again') from e
 
+# %% ../nbs/foundations/sources.ipynb #b7019784
 def _no_number(table, numbers):
     "Where a CSV file has text among its numbers, in words."
     try: t = pd.read_csv(table, usecols=list(numbers), dtype=str)
@@ -77,11 +81,13 @@ def _no_number(table, numbers):
         bad = t[c].notna() & pd.to_numeric(t[c], errors='coerce').isna()
         if bad.any(): return f'{table}, row {bad.argmax()+2}, column {c}: {t[c][bad].iloc[0]!r} is no number: mend the table'
 
+# %% ../nbs/foundations/sources.ipynb #3dd0824f
 def _read_parquet(table, columns):
     "These columns of a parquet file."
     try: return pd.read_parquet(table, columns=columns)
     except (ValueError, OSError) as e: raise ValueError(f'{table} is no whole parquet file ({e}): fetch it again') from e
 
+# %% ../nbs/foundations/sources.ipynb #57c8397e
 def _no_percent(t, table):
     "Raise where fractions, all answers to one question, are given in percent."
     if not (t.sum(axis=1).median() <= 2):
@@ -100,9 +106,10 @@ def read_kaggle(
     t.insert(1, 'path', (os.path.join(os.path.abspath(root), 'images_training_rev1')+os.sep) + t.galaxy_id + '.jpg')
     return _finish(t, root, table, missing, source='kaggle', kind='debiased')
 
-# %% ../nbs/foundations/sources.ipynb #b0ddc80e
+# %% ../nbs/foundations/sources.ipynb #fe048e1d
 HART_KINDS = {'raw': '_fraction', 'weighted': '_weighted_fraction', 'debiased': '_debiased'}
 
+# %% ../nbs/foundations/sources.ipynb #e441fb72
 def read_hart16(
     root:str|Path,          # folder with gz2_hart16.csv[.gz], gz2_filename_mapping.csv and images/ (or images_gz2/images/)
     kind:str='weighted',    # 'raw', 'weighted' or 'debiased'
@@ -117,7 +124,7 @@ def read_hart16(
     t = to_cumulative(t.assign(answer_sum=_worst_sum(t)))
     return _finish(_in_order(_with_totals(t)), root, table, missing, source='hart16', kind=kind, normalised=t.attrs['normalised'], unmapped=unmapped)
 
-# %% ../nbs/foundations/sources.ipynb #d686b083
+# %% ../nbs/foundations/sources.ipynb #385c2dc7
 def _hart_rows(table, mapping, stems, kind):
     "What a catalogue holds of a Hart table, joined to the image numbers; and how many of its rows have none."
     header, maps = _header(table), _header(mapping)
@@ -133,23 +140,26 @@ def _hart_rows(table, mapping, stems, kind):
     if not len(joined): raise ValueError(f'{table} and {mapping} have no {" and ".join(keys)} in common: are they of one release?')
     return joined, len(t)-len(joined)
 
+# %% ../nbs/foundations/sources.ipynb #3f61a088
 def _worst_sum(t):
     "Of each row the sum over a question's conditional answers that lies farthest from 1; NaN where none is known."
     sums = pd.concat([t[q.classes].clip(lower=0).sum(axis=1, min_count=len(q.classes)) for q in QUESTIONS], axis=1).replace(0, np.nan)
     low, high = sums.min(axis=1), sums.max(axis=1)
     return high.where(high-1 >= 1-low, low).astype('float32')
 
+# %% ../nbs/foundations/sources.ipynb #123b8c2b
 def _with_totals(t):
     "`t` with `Total*`, where it has all counts of a question."
     counts = {f'Total{q.number}': [c.replace('Class', 'Count') for c in q.classes] for q in QUESTIONS}
     return t.assign(**{n: t[c].sum(axis=1, min_count=len(c)) for n, c in counts.items() if set(c) <= set(t.columns)})
 
+# %% ../nbs/foundations/sources.ipynb #4d05151c
 def _in_order(t):
     "The usual columns first."
     first = [c for c in ('galaxy_id', 'path', *CLASSES, 'n_votes', *COUNTS, *TOTALS, 'answer_sum', 'objid', 'ra', 'dec', 'redshift', 'part') if c in t]
     return t[first]
 
-# %% ../nbs/foundations/sources.ipynb #aff1e911
+# %% ../nbs/foundations/sources.ipynb #6c1fcadf
 def read_gz2(
     root:str|Path,          # folder with gz2_train_catalog.parquet, gz2_test_catalog.parquet and images/
     part:str|None=None,     # 'train' or 'test'; None: all there is
@@ -160,9 +170,9 @@ def read_gz2(
     _table(root, *names)
     t = pd.concat([_gz2_columns(Path(root)/f, ['subfolder', 'filename']).assign(part=f.split('_')[1]) for f in names if (Path(root)/f).exists()], ignore_index=True)
     t['path'] = (os.path.join(os.path.abspath(root), 'images')+os.sep) + t.pop('subfolder').astype(str) + os.sep + t.pop('filename')
-    return _finish(_in_order(t), root, f'{root}: {" and ".join(names)}', missing, source='gz2', kind='raw', normalised='counts over totals')
+    return _finish(_in_order(t), root, f'{root}: {" and ".join(names)}', missing, source='gz2', kind='raw', split='galaxy-datasets', normalised='counts over totals')
 
-# %% ../nbs/foundations/sources.ipynb #6d2420ae
+# %% ../nbs/foundations/sources.ipynb #19ca5c81
 def _gz2_columns(table, others):
     "What a catalogue holds of a parquet table with galaxy-datasets' names; fractions become cumulative."
     import pyarrow as pa, pyarrow.parquet as pq
@@ -175,6 +185,7 @@ def _gz2_columns(table, others):
     t = t.astype({c: 'float32' for c in t if c.startswith(('Count', 'Total'))}).assign(galaxy_id=t.galaxy_id.astype(str))
     return _from_counts(t if 'objid' in t else t.assign(objid=t.galaxy_id))
 
+# %% ../nbs/foundations/sources.ipynb #5115b1a4
 def _from_counts(t):
     "Cumulative fractions, all `Count*` and `Total*`, and `n_votes`, from the counts that are there."
     t, f = t.reindex(columns=[*t.columns, *(c for c in [*COUNTS, *TOTALS] if c not in t)]), {}
@@ -184,7 +195,7 @@ def _from_counts(t):
         if counts.notna().any(axis=None): f |= zip(q.classes, counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0).to_numpy().T)
     return to_cumulative(pd.concat([t.assign(n_votes=t.Total1), pd.DataFrame(f, t.index)], axis=1))
 
-# %% ../nbs/foundations/sources.ipynb #04463402
+# %% ../nbs/foundations/sources.ipynb #8968af59
 def read_hf(
     root:str|Path,          # folder with train-*.parquet and test-*.parquet, in it or in data/
     part:str|None=None,     # 'train' or 'test'; None: all there is
@@ -198,7 +209,7 @@ def read_hf(
         t = _gz2_columns(shard, [])
         t['path'] = [f'{os.path.abspath(shard)}#{i}' for i in range(len(t))]
         found.append(t.assign(part=shard.name.split('-')[0]))
-    return _finish(_in_order(pd.concat(found, ignore_index=True)), root, shards[0].parent, missing, source='hf', kind='raw', normalised='counts over totals')
+    return _finish(_in_order(pd.concat(found, ignore_index=True)), root, shards[0].parent, missing, source='hf', kind='raw', split='hub', normalised='counts over totals')
 
 # %% ../nbs/foundations/sources.ipynb #bae327ac
 def read_simulated(
@@ -216,9 +227,10 @@ def read_simulated(
         t[CLASSES] = truth.set_index('galaxy_id').loc[t.galaxy_id, CLASSES].to_numpy()
     return _finish(t, root, table, missing, source='simulated', kind=kind)
 
-# %% ../nbs/foundations/sources.ipynb #0918f94a
+# %% ../nbs/foundations/sources.ipynb #9d3dfe3a
 PICTURES = ['*.jpg', '*.jpeg', '*.png', '*.fits', '*.fit']
 
+# %% ../nbs/foundations/sources.ipynb #bc10957e
 def read_folder(
     root:str|Path,                  # folder with JPEG, PNG or FITS cutouts, in it or in folders below it
     labels:str|Path|pd.DataFrame|None=None, # a table with galaxy_id, or its CSV or parquet file; None: `labels.csv` or `labels.parquet` of the folder, else no labels
@@ -238,7 +250,7 @@ def read_folder(
     for words in far_off(compare_cutouts(t, like, sample)) if sample else []: warnings.warn(words)
     return t
 
-# %% ../nbs/foundations/sources.ipynb #fb6fd3ca
+# %% ../nbs/foundations/sources.ipynb #d239f245
 def _pictures(root):
     "galaxy_id and path of every picture in a folder and below; hidden ones are left out."
     root = Path(os.path.abspath(root))
@@ -249,6 +261,7 @@ def _pictures(root):
     if twice: raise ValueError(f'{twice[0]} and {twice[1]} would both be galaxy {Path(twice[0]).stem}: rename one')
     return t
 
+# %% ../nbs/foundations/sources.ipynb #f3f4c2c8
 def _own_labels(root, labels):
     "The table of labels and its name; None where there is none."
     if labels is None: labels = next((p for p in (Path(root)/'labels.csv', Path(root)/'labels.parquet') if p.exists()), None)
@@ -261,6 +274,7 @@ def _own_labels(root, labels):
     _columns(table, t.columns, ['galaxy_id'], 'name the column of the pictures\' names, without their endings, galaxy_id')
     return _checked(t.drop(columns='path', errors='ignore').assign(galaxy_id=t.galaxy_id.astype(str)), table), table
 
+# %% ../nbs/foundations/sources.ipynb #1e4ff4c5
 def _checked(t, table):
     "Raise for an id that stands twice, a question in part, and what is no number or no fraction."
     twice = t.galaxy_id.duplicated().to_numpy()
@@ -280,7 +294,7 @@ def _at_most(df, n):
     order = df.galaxy_id.map(lambda i: hashlib.sha256(i.encode()).hexdigest()).argsort()
     return df.iloc[sorted(order[:n])].reset_index(drop=True)
 
-# %% ../nbs/foundations/sources.ipynb #f9255795
+# %% ../nbs/foundations/sources.ipynb #713ab48d
 def measure_cutout(
     im          # a PIL picture
 )->dict:        # sky and noise of a pixel in grey levels of 255, half-light radius in pixels (NaN: nothing above the sky)
@@ -294,6 +308,7 @@ def measure_cutout(
     light = np.bincount(r.ravel(), np.where(a-sky > max(3*noise, 2), a-sky, 0).ravel())[:min(a.shape)//2].cumsum()
     return {'sky': float(sky), 'noise': float(noise), 'radius': float(np.searchsorted(light, light[-1]/2)) if light[-1] > 0 else np.nan}
 
+# %% ../nbs/foundations/sources.ipynb #4ffb9ed2
 def compare_cutouts(
     df:pd.DataFrame,                # a catalogue
     like:pd.DataFrame|None=None,    # the survey to compare with, a catalogue; None: the simulated survey
@@ -306,21 +321,24 @@ def compare_cutouts(
                       'low': [ref.sky.median()-noise, ref.radius.quantile(.05)], 'high': [ref.sky.median()+noise, ref.radius.quantile(.95)]})
     return t.assign(far=(t.here < t.low) | (t.here > t.high))
 
-# %% ../nbs/foundations/sources.ipynb #c41296ea
+# %% ../nbs/foundations/sources.ipynb #19035383
 def _measure(paths):
     "`measure_cutout` of every file, NaN where it cannot be read."
     return pd.DataFrame(list(in_parallel(_measure_file, list(paths), 0, 'measuring cutouts')), columns=['sky', 'noise', 'radius'])
 
+# %% ../nbs/foundations/sources.ipynb #8c94fe58
 def _measure_file(path):
     try: return measure_cutout(open_image(path))
     except (ValueError, FileNotFoundError): return {}
 
+# %% ../nbs/foundations/sources.ipynb #2c1785e5
 @lru_cache(maxsize=4)
 def _simulated_cutouts(sample):
     "The same of galaxies of the simulated survey, drawn here."
     drawn = list(simulate.galaxies(sample, 0).itertuples())
     return pd.DataFrame(list(in_parallel(lambda g: measure_cutout(simulate.draw_galaxy(g)), drawn, 0, 'drawing galaxies to compare with')))
 
+# %% ../nbs/foundations/sources.ipynb #b12653e5
 def far_off(
     t:pd.DataFrame  # as `compare_cutouts` gives it
 )->list:            # sentences, one a row that is far off
@@ -332,11 +350,12 @@ def far_off(
                       f'crop={max(1, round(crop*ratio)) if radius.here > 0 else None} instead of {crop} shows them alike, where the pictures are that large'}
     return [said[k] for k in t.index[t.far]]
 
-# %% ../nbs/foundations/sources.ipynb #5b06e777
+# %% ../nbs/foundations/sources.ipynb #e2e3fb18
 READERS = {'gz2_hart16.csv': read_hart16, 'gz2_hart16.csv.gz': read_hart16, 'training_solutions_rev1.csv': read_kaggle, 'gz2_train_catalog.parquet': read_gz2,
            'gz2_test_catalog.parquet': read_gz2, 'train-*.parquet': read_hf, 'data/train-*.parquet': read_hf, 'catalogue.parquet': read_simulated,
            **dict.fromkeys(PICTURES, read_folder)}
 
+# %% ../nbs/foundations/sources.ipynb #e00947f5
 def catalogue(
     spec:str|Path|None=None,    # a folder, 'simulated', or None: the data set of the profile in force
     kind:str|None=None,         # kind of vote fraction; None: the profile's, else the layout's default
@@ -351,6 +370,7 @@ def catalogue(
     if reader is None: raise FileNotFoundError(f'{root} is no data set of a known layout: looked for {", ".join(READERS)} in it')
     return _at_most(reader(root, **_kind(reader, kind, root), missing=missing), n)
 
+# %% ../nbs/foundations/sources.ipynb #fef5ef60
 def _kind(reader, kind, root):
     "The argument `kind` for a reader."
     only = {read_kaggle: 'debiased', read_gz2: 'raw', read_hf: 'raw'}.get(reader)
@@ -405,7 +425,7 @@ def download(
         if failures >= how['tries']: raise ConnectionError(f'{url}: {problem}, {failures} times in a row: call again to go on from byte {part.stat().st_size if part.exists() else 0:,}')
         if not grown: time.sleep(how['wait']*2**(failures-1))
 
-# %% ../nbs/foundations/sources.ipynb #58d91876
+# %% ../nbs/foundations/sources.ipynb #38ea6418
 def _one_attempt(url, part, size, timeout):
     "Append to `part` what the server sends; what went wrong ('' if nothing) and the size of the whole."
     have = part.stat().st_size if part.exists() else 0
@@ -425,16 +445,19 @@ def _one_attempt(url, part, size, timeout):
     except requests.RequestException as e: return f'the connection broke ({type(e).__name__})', size
     return ('' if size is None or part.stat().st_size >= size else f'the server stopped after {part.stat().st_size:,} of {size:,} bytes'), size
 
+# %% ../nbs/foundations/sources.ipynb #9fe2a140
 def _start(r):
     "First byte of a partial answer."
     return int(r.headers.get('Content-Range', 'bytes 0-').split()[-1].split('-')[0])
 
+# %% ../nbs/foundations/sources.ipynb #c2e242a2
 def _append(r, part, start, size):
     "Write the answer into `part` from byte `start` on."
     with open(part, 'r+b' if part.exists() else 'wb') as f, tqdm(total=size, initial=start, unit='B', unit_scale=True, desc=part.stem, leave=False, delay=2) as bar:
         f.truncate(start); f.seek(start)
         for block in r.iter_content(1 << 13): f.write(block); bar.update(len(block))
 
+# %% ../nbs/foundations/sources.ipynb #0c1479b4
 def _another_file(part, size, checksum):
     "What tells that `part` is not the file of the record, or ''."
     if size is not None and part.stat().st_size != size: return f'it is {part.stat().st_size:,} bytes long, the record says {size:,}'
@@ -460,13 +483,14 @@ def unpack(
     except (zipfile.BadZipFile, zlib.error, EOFError) as e: raise ValueError(f'{archive} is no whole zip file ({e}): delete it and fetch it again') from e
     return dest
 
-# %% ../nbs/foundations/sources.ipynb #bec9d7fc
+# %% ../nbs/foundations/sources.ipynb #5733884d
 def _harmless(member, archive):
     "Raise where a member of an archive leads out of the folder."
     name, link = member.filename, stat.S_ISLNK(member.external_attr >> 16)
     out = name.startswith(('/', '\\')) or ':' in name or '..' in name.replace('\\', '/').split('/')
     if out or link: raise ValueError(f'{archive}: {name!r} {"is a link" if link else "leads out of the folder"}: nothing was unpacked')
 
+# %% ../nbs/foundations/sources.ipynb #fa3688e1
 def _extract(z, member, path):
     "One file of an archive, unless it is there in its full size."
     if path.exists() and path.stat().st_size == member.file_size: return
@@ -488,13 +512,14 @@ def fetch(
     {'gz2-hart16': _fetch_hart16, 'gz2-hf': _fetch_hf, 'kaggle': _fetch_kaggle}[name](HOSTS[name], dest, patience)
     return dest
 
-# %% ../nbs/foundations/sources.ipynb #5c6d41df
+# %% ../nbs/foundations/sources.ipynb #b23558c8
 def _tell(name, files, licence, dest):
     "Say what will be fetched, under which licence; raise where the disk is too small."
     total, free = sum(size or 0 for _, _, size, _ in files), shutil.disk_usage(dest).free
     print(f'{name}: {len(files)} files, {total/1e9:.2f} GB, licence {licence}', flush=True)
     if 2.2*total > free: raise ValueError(f'{dest} has {free/1e9:.1f} GB free; {name} needs {2.2*total/1e9:.1f} with room to unpack: choose another dest')
 
+# %% ../nbs/foundations/sources.ipynb #46024d0b
 def _record(url, patience):
     "The files of a Zenodo record (name, url, bytes, checksum) and its licence."
     r = requests.get(url, timeout=(PATIENCE|patience)['timeout'])
@@ -502,6 +527,7 @@ def _record(url, patience):
     record = r.json()
     return [(Path(f['key']).name, f['links']['self'], f['size'], f['checksum']) for f in record['files']], record['metadata'].get('license', {}).get('id', 'not stated')
 
+# %% ../nbs/foundations/sources.ipynb #1835339b
 def _plain_file(url, patience):
     "What a server says of one file: name, url, bytes, and its checksum where the ETag is an MD5."
     r = requests.head(url, timeout=(PATIENCE|patience)['timeout'], headers={'Accept-Encoding': 'identity'}, allow_redirects=True)
@@ -509,7 +535,7 @@ def _plain_file(url, patience):
     tag = r.headers.get('ETag', '').strip('"')
     return Path(url).name, url, int(r.headers['Content-Length']), f'md5:{tag}' if re.fullmatch('[0-9a-f]{32}', tag) else None
 
-# %% ../nbs/foundations/sources.ipynb #976572a0
+# %% ../nbs/foundations/sources.ipynb #fe443f8c
 def _fetch_hart16(host, dest, patience):
     "Zenodo's images and mapping, and the table of Hart et al. 2016."
     files, licence = _record(host['record'], patience)
@@ -518,6 +544,7 @@ def _fetch_hart16(host, dest, patience):
     for name, url, size, checksum in files: download(url, dest/name, size, checksum, **patience)
     for archive in dest.glob('*.zip'): unpack(archive, dest)
 
+# %% ../nbs/foundations/sources.ipynb #3ab6b156
 def _fetch_hf(host, dest, patience):
     "The Hub's shards, by its own client; each compared with the Hub's sha256."
     from huggingface_hub import HfApi, hf_hub_download
@@ -529,6 +556,7 @@ def _fetch_hf(host, dest, patience):
         path = Path(hf_hub_download(host['dataset'], name, repo_type='dataset', revision=info.sha, local_dir=dest, endpoint=host['hub']))
         if sha and (wrong := _another_file(path, size, f'sha256:{sha}')): path.unlink(); raise ValueError(f'{name}: {wrong}: nothing was kept; fetch again')
 
+# %% ../nbs/foundations/sources.ipynb #17c9cf9f
 def _fetch_kaggle(host, dest, patience):
     "The challenge's archives, by Kaggle's own client, and what is inside them."
     remedy = ('Kaggle gives the files to those who accepted the rules of the challenge: accept them on its page, install the client (pip install kaggle), '
