@@ -9,7 +9,7 @@ __all__ = ['TTA', 'KAGGLE_VOTES', 'MEASURES', 'SHOWN', 'KAGGLE_RANKS', 'finished
            'plot_density', 'errors', 'plot_residuals', 'walk_of', 'plot_galaxies', 'ErrorBrowser', 'save_table',
            'cross_survey', 'by_fold', 'kaggle_place', 'submission', 'ModelCard', 'model_card']
 
-# %% ../nbs/06_evaluation.ipynb #050d80c6
+# %% ../nbs/06_evaluation.ipynb #fd58f94f
 import hashlib, html, io, json, os, textwrap, warnings
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch, torch.nn.functional as F
 from fastcore.basics import patch
+from matplotlib.colors import LogNorm
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from tqdm.auto import tqdm
@@ -456,7 +457,7 @@ def plot_confusion(
     plt.close(fig)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #94c5b199
+# %% ../nbs/06_evaluation.ipynb #5c60899b
 def plot_density(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame     # a catalogue with the same galaxies
@@ -468,7 +469,7 @@ def plot_density(
     _by_hand(fig).subplots_adjust(left=.08, right=.99, bottom=.45/(1.12*rows+.45), top=1-.2/(1.12*rows+.45), wspace=.1, hspace=.22)
     for ax, c in zip(axes.flat, p):
         known = y[c].notna()
-        ax.hist2d(y[c][known], p[c][known].clip(0, 1), bins=20, range=[(0, 1), (0, 1)], norm='log', cmap='viridis')
+        ax.hist2d(y[c][known], p[c][known].clip(0, 1), bins=20, range=[(0, 1), (0, 1)], cmin=1, norm=LogNorm(1, max(10, len(p)/4)), cmap='viridis')
         ax.axline((0, 0), slope=1, color='#D55E00', lw=.7); ax.set_title(textwrap.shorten(f'{c[5:]} {ANSWERS.answer[c]}', 18, placeholder=' ...'), fontsize=6.5, pad=2)
         ax.set(xticks=[0, .5], yticks=[0, .5], aspect='equal', box_aspect=1)
     for ax in axes.flat[len(p.columns):]: ax.remove()
