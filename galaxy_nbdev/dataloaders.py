@@ -280,11 +280,6 @@ def rarity_weights(
     w = w.clip(w.max()/most) if w.max() > 0 else np.ones(len(df))
     return w/w.mean()
 
-    def decode(self, b): return super().decode(b)[:2]         # votes beside the fractions are never shown
-    def _decode_batch(self, b, max_n=9, full=True):
-        b = (*b, *[b[-1]]*(len(self.dataset.tls)-len(b)))     # what fastai decodes must be as long as an item
-        return super()._decode_batch(b, max_n, full).map(lambda sample: sample[:2])
-
 # %% ../nbs/02_dataloaders.ipynb #227f4a5b
 def pixel_stats(
     df:pd.DataFrame,    # a catalogue
