@@ -319,6 +319,7 @@ def galaxy_block(
 # %% ../nbs/02_dataloaders.ipynb #f3da630f
 def _store(df, source, dest, crop, size):
     "The store of a catalogue, built where it is missing; None for files."
+    if source not in ('auto', 'store', 'files'): raise ValueError(f'source={source!r}: choose auto, store or files')
     if source == 'files': return None
     try: return images.build_store(df, dest, crop=crop, size=size)
     except OSError as e:
@@ -353,7 +354,6 @@ class GalaxyDataLoaders(DataLoaders):
     ):
         "Loaders of a catalogue; raises `ValueError` where the split or the catalogue does not serve."
         if not len(df): raise ValueError('the catalogue is empty')
-        if source not in ('auto', 'store', 'files'): raise ValueError(f'source={source!r}: choose auto, store or files')
         split = split_ids(df.galaxy_id, test=0, valid=.2) if split is None else split
         train, valid = training_mask(split, df.galaxy_id)
         if bs > train.sum(): raise ValueError(f'a batch of {bs} is larger than the training part of {train.sum()} galaxies: give a smaller bs')
@@ -366,8 +366,7 @@ class GalaxyDataLoaders(DataLoaders):
         return cls(*dls.loaders, path=dls.path, device=dls.device)._note(split_name(split), df.attrs | {'data': data_hash(df)}, crop, size, stats)
 
     def _note(self, split, attrs, crop, size, stats):
-        self.split, self.attrs, self.crop, self.size, self.stats = split, dict(attrs), crop, size, stats
-        return self
+        self.split, self.attrs, self.crop, self.size, self.stats = split, dict(attrs), crop, size, stats; return self
 
     def new_empty(self):
         "Loaders without galaxies, as `Learner.export` keeps them."
