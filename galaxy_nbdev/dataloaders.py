@@ -268,7 +268,7 @@ class GalaxyDL(TfmdDL):
         b = (*b, *[b[-1]]*(len(self.dataset.tls)-len(b)))     # what fastai decodes must be as long as an item
         return super()._decode_batch(b, max_n, full).map(lambda sample: sample[:2])
 
-# %% ../nbs/02_dataloaders.ipynb #d0ab1388
+# %% ../nbs/02_dataloaders.ipynb #a947d872
 def rarity_weights(
     df:pd.DataFrame,        # a catalogue
     vocab=CLASSES,          # classes that count
@@ -280,11 +280,6 @@ def rarity_weights(
     w = (y/np.where(share > 0, share, np.inf)).max(1).clip(1e-6)
     w = w.clip(w.max()/most) if w.max() > 0 else np.ones(len(df))
     return w/w.mean()
-
-    def decode(self, b): return super().decode(b)[:2]         # votes beside the fractions are never shown
-    def _decode_batch(self, b, max_n=9, full=True):
-        b = (*b, *[b[-1]]*(len(self.dataset.tls)-len(b)))     # what fastai decodes must be as long as an item
-        return super()._decode_batch(b, max_n, full).map(lambda sample: sample[:2])
 
 # %% ../nbs/02_dataloaders.ipynb #227f4a5b
 def pixel_stats(
@@ -322,9 +317,10 @@ def galaxy_block(
     blocks = (GalaxyBlock(crop, size), VoteFractionsBlock(vocab)) + (VoteCountsBlock(vocab),)*counts
     return DataBlock(blocks, n_inp=1, dl_type=GalaxyDL, splitter=splitter, batch_tfms=tfms)
 
-# %% ../nbs/02_dataloaders.ipynb #f3da630f
+# %% ../nbs/02_dataloaders.ipynb #7e9785b8
 def _store(df, source, dest, crop, size):
     "The store of a catalogue, built where it is missing; None for files."
+    if source not in ('auto', 'store', 'files'): raise ValueError(f'source={source!r}: choose auto, store or files')
     if source == 'files': return None
     try: return images.build_store(df, dest, crop=crop, size=size)
     except OSError as e:
@@ -339,7 +335,7 @@ def data_hash(
     t = df[['galaxy_id', *[c for c in CLASSES if c in df]]].sort_values('galaxy_id')
     return hashlib.sha256('\n'.join(t.galaxy_id).encode() + t.drop(columns='galaxy_id').to_numpy('float32').tobytes()).hexdigest()[:12]
 
-# %% ../nbs/02_dataloaders.ipynb #8bbb6bd6
+# %% ../nbs/02_dataloaders.ipynb #23e1d474
 class GalaxyDataLoaders(DataLoaders):
     "fastai's `DataLoaders` for galaxies: `train` and `valid`; a test part is reached through `evaluation.predict` alone."
     @classmethod
@@ -359,7 +355,6 @@ class GalaxyDataLoaders(DataLoaders):
     ):
         "Loaders of a catalogue; raises `ValueError` where the split or the catalogue does not serve."
         if not len(df): raise ValueError('the catalogue is empty')
-        if source not in ('auto', 'store', 'files'): raise ValueError(f'source={source!r}: choose auto, store or files')
         split = split_ids(df.galaxy_id, test=0, valid=.2) if split is None else split
         train, valid = training_mask(split, df.galaxy_id)
         if bs > train.sum(): raise ValueError(f'a batch of {bs} is larger than the training part of {train.sum()} galaxies: give a smaller bs')
