@@ -135,7 +135,7 @@ def faults(nb):
         elif o.get('name') == 'stderr': res.append((i, f'stderr: {"".join(o.text)[:80]!r}'))
         text = '\n'.join(v for k, v in [('text', o.get('text', '')), *data.items()] if k.startswith('text') and isinstance(v, str))
         res += [(i, f'{what}: {m.group()!r}') for what, pattern in DEBRIS.items() if (m := re.search(pattern, text))]
-        if 'application/vnd.jupyter.widget-view+json' in data and not {'image/png', 'image/svg+xml'} & after.get('data', {}).keys():
+        if 'application/vnd.jupyter.widget-view+json' in data and not {'image/png', 'image/jpeg', 'image/svg+xml'} & after.get('data', {}).keys():
             res.append((i, 'a widget without a static picture after it'))
     return res
 
@@ -143,7 +143,7 @@ def outputs():
     "Execute in a scratch copy on simulated galaxies; move the notebooks back into nbs/ only if every output may be stored."
     if os.environ.get('PROFILE', 'demo') != 'demo' or os.environ.get('DATA', 'simulated') != 'simulated' or os.environ.get('KIND'):
         sys.exit('make outputs stores results of profile demo on simulated galaxies only: call it without PROFILE, DATA and KIND')
-    os.environ.update(GALAXY_PROFILE='demo', GALAXY_DATA='simulated', GALAXY_HOME=str(ROOT))
+    os.environ.update(GALAXY_PROFILE='demo', GALAXY_DATA='simulated', GALAXY_HOME=str(ROOT), TQDM_DISABLE='1')
     os.environ.pop('GALAXY_KIND', None)
     prepare()
     wrong = []
@@ -151,6 +151,8 @@ def outputs():
         shutil.copy(ROOT/'settings.ini', scratch)
         folder = Path(shutil.copytree(NBS, Path(scratch)/'nbs', symlinks=True))
         def keep(name, nb, seconds):
+            for c in nb.cells:
+                if 'hide' in directives(c): c.outputs = []      # nobody sees them
             nbformat.write(nb, folder/name)
             wrong.extend(f'nbs/{name} cell {i}: {what}' for i, what in faults(nb))
         each(folder, keep)

@@ -155,7 +155,9 @@ def clean(
     trusted.attrs = df.attrs
     return trusted, CleaningReport(found, df[bad], len(df))
 
-# %% ../nbs/01_cleaning.ipynb #8d7627e0
+# %% ../nbs/01_cleaning.ipynb #0e935f23
+_FOLDERS = re.compile(r'(?<![\w/])/\S+/')      # on a page a file's name is enough
+
 class CleaningReport:
     "What was found in a catalogue, to be looked at."
     def __init__(self,
@@ -174,7 +176,7 @@ class CleaningReport:
     def _repr_html_(self, most=24):
         rows = self.rejected[~self.rejected.galaxy_id.duplicated()].head(most)
         why = self.table.groupby('galaxy_id').agg(lambda c: '; '.join(dict.fromkeys(c)))
-        cards = ''.join(_card(r.galaxy_id, r.path, why.check.get(r.galaxy_id, 'shares a rejected file'), why.detail.get(r.galaxy_id, '')) for r in rows.itertuples())
+        cards = ''.join(_card(r.galaxy_id, r.path, why.check.get(r.galaxy_id, 'shares a rejected file'), _FOLDERS.sub('', why.detail.get(r.galaxy_id, ''))) for r in rows.itertuples())
         return (f'<p><b>{self.n:,}</b> galaxies checked, <b>{len(self.rejected):,}</b> rejected ({len(self.rejected)/max(self.n, 1):.1%})<br>{" · ".join(f"{c} {n:,}" for c, n in self.counts.galaxies.items())}</p>'
                 f'<div style="display:flex;flex-wrap:wrap;gap:6px">{cards}</div>'
                 + (f'<p>and {len(self.rejected)-most:,} more</p>' if len(self.rejected) > most else ''))

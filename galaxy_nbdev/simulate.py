@@ -7,13 +7,14 @@ __all__ = ['FIELD', 'PIXEL', 'SIDE', 'VERSION', 'galaxies', 'scene', 'expose', '
            'answer_probabilities', 'walk', 'vote', 'simulate_catalogue', 'simulate_survey', 'vote_statistics',
            'unforced', 'agreement', 'picture_statistics']
 
-# %% ../nbs/foundations/simulate.ipynb #290dfb52
+# %% ../nbs/foundations/simulate.ipynb #522795b0
 import io, json, os
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.parquet as pq
 from PIL import Image
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from scipy import fft, special
 from tqdm.auto import tqdm
 from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, to_conditional, to_cumulative
@@ -570,7 +571,7 @@ def _write_tables(dest, n, seed, depth, kind, layout, progress, block=4000): # N
         for file, df in {**tables(cat, truth), 'truth.parquet': truth}.items(): out.add(file, df)
     out.close()
 
-# %% ../nbs/foundations/simulate.ipynb #694db886
+# %% ../nbs/foundations/simulate.ipynb #5140a69a
 VERSION = 2     # of the simulated sky: raised whenever its pixels or votes change
 
 def simulate_survey(
@@ -597,6 +598,7 @@ def simulate_survey(
         done = Parallel(n_jobs=workers or min(os.cpu_count() or 1, 8), return_as='generator_unordered')(jobs)
         with tqdm(total=n, desc='drawing', unit='galaxy', disable=not progress) as bar:
             for k in done: bar.update(k)
+        get_reusable_executor().shutdown()      # its idle workers would keep this process for minutes after its end
     _write_tables(dest, n, seed, depth, kind, layout, progress)
     return dest
 
