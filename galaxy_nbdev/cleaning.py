@@ -6,8 +6,8 @@
 __all__ = ['LIMITS', 'check_table', 'measure_pixels', 'measure_image', 'check_images', 'check_catalogue', 'clean',
            'CleaningReport', 'same_sky', 'drop_same_sky']
 
-# %% ../nbs/01_cleaning.ipynb #3ac244cb
-import base64, hashlib, html, io
+# %% ../nbs/01_cleaning.ipynb #44e8d3cc
+import base64, hashlib, html, io, re
 import numpy as np, pandas as pd
 from scipy import ndimage, spatial
 from .images import crop_resize, decode, in_parallel, open_crop, open_image, read_bytes
