@@ -139,11 +139,16 @@ def faults(nb):
             res.append((i, 'a widget without a static picture after it'))
     return res
 
+def is_bar(output):
+    "Whether an output is a progress bar of tqdm, closed by now: in a notebook it heeds no switch of the environment."
+    data = output.get('data', {})
+    return 'application/vnd.jupyter.widget-view+json' in data and bool(re.search(r'\d%\|', ''.join(data.get('text/plain', ''))))
+
 def outputs():
     "Execute in a scratch copy on simulated galaxies; move the notebooks back into nbs/ only if every output may be stored."
     if os.environ.get('PROFILE', 'demo') != 'demo' or os.environ.get('DATA', 'simulated') != 'simulated' or os.environ.get('KIND'):
         sys.exit('make outputs stores results of profile demo on simulated galaxies only: call it without PROFILE, DATA and KIND')
-    os.environ.update(GALAXY_PROFILE='demo', GALAXY_DATA='simulated', GALAXY_HOME=str(ROOT), TQDM_DISABLE='1')
+    os.environ.update(GALAXY_PROFILE='demo', GALAXY_DATA='simulated', GALAXY_HOME=str(ROOT))
     os.environ.pop('GALAXY_KIND', None)
     prepare()
     wrong = []
@@ -153,6 +158,7 @@ def outputs():
         def keep(name, nb, seconds):
             for c in nb.cells:
                 if 'hide' in directives(c): c.outputs = []      # nobody sees them
+                elif c.cell_type == 'code': c.outputs = [o for o in c.outputs if not is_bar(o)]
             nbformat.write(nb, folder/name)
             wrong.extend(f'nbs/{name} cell {i}: {what}' for i, what in faults(nb))
         each(folder, keep)
