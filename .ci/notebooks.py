@@ -1,7 +1,8 @@
 """Executes the notebooks in order with a real kernel: `run` leaves copies and a report in _report/, `outputs` stores the outputs in nbs/."""
-import html, os, re, shutil, subprocess, sys, tempfile, time
+import base64, html, io, os, re, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 import nbformat, yaml
+from PIL import Image
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbdev.config import get_config
@@ -139,6 +140,12 @@ def faults(nb):
             res.append((i, 'a widget without a static picture after it'))
     return res
 
+def smaller(png):
+    "A stored picture, packed as tightly as PNG allows; no pixel changes."
+    packed = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(png))).save(packed, 'png', optimize=True)
+    return min(png, base64.b64encode(packed.getvalue()).decode(), key=len)
+
 def is_bar(output):
     "Whether an output is a progress bar of tqdm, closed by now: in a notebook it heeds no switch of the environment."
     data = output.get('data', {})
@@ -159,6 +166,8 @@ def outputs():
             for c in nb.cells:
                 if 'hide' in directives(c): c.outputs = []      # nobody sees them
                 elif c.cell_type == 'code': c.outputs = [o for o in c.outputs if not is_bar(o)]
+            for o in [o for c in nb.cells if c.cell_type == 'code' for o in c.outputs if 'image/png' in o.get('data', {})]:
+                o.data['image/png'] = smaller(o.data['image/png'])
             nbformat.write(nb, folder/name)
             wrong.extend(f'nbs/{name} cell {i}: {what}' for i, what in faults(nb))
         each(folder, keep)

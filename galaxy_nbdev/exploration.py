@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'SEQUENTIAL', 'DIVERGING', 'ANSWER', 'QUESTION', 'WORDS', 'HALO', 'ORDER', 'FINAL', 'WILLETT', 'SAMPLES',
-           'SORTS', 'style', 'named', 'Sheet', 'skipped', 'fractions', 'votes_cast', 'lacks', 'tree_order', 'lineage',
+           'SORTS', 'style', 'named', 'skipped', 'fractions', 'votes_cast', 'lacks', 'tree_order', 'lineage',
            'plot_tree', 'winners', 'final_label', 'final_labels', 'plot_final_labels', 'plot_winners', 'plot_counts',
            'plot_totals', 'plot_fractions', 'mean_fractions', 'plot_mean_fractions', 'minimum_votes', 'wilson',
            'top_voted', 'plot_top_voted', 'thumbnail', 'show_galaxy', 'forced_pairs', 'correlation', 'galaxies_behind',
