@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from fastai.data.block import DataBlock, RegressionBlock
 from fastai.data.transforms import ColReader, IndexSplitter, Normalize
 from fastai.vision.augment import CropPad, Resize
+from fastai.torch_core import TensorImage
 from fastai.vision.data import ImageBlock
 from galaxy_nbdev import profile, sources
 from galaxy_nbdev.dataloaders import GalaxyAugment, GalaxyDataLoaders, kfold_ids
@@ -66,7 +67,7 @@ def bare_epoch(net, opt, rate_schedule, x, y, augment, stats, bs):
     mean, std = (torch.tensor(s).view(1, 3, 1, 1) for s in stats)
     net.train(); began = time.perf_counter()
     for batch in torch.randperm(len(x))[:len(x)//bs*bs].split(bs):
-        xb = augment.encodes(x[batch].float().div_(255)).sub_(mean).div_(std)
+        xb = augment(TensorImage(x[batch].float().div_(255)), split_idx=0).as_subclass(torch.Tensor).sub_(mean).div_(std)
         loss = F.mse_loss(net(xb).sigmoid(), y[batch])
         loss.backward(); opt.step(); opt.zero_grad(); rate_schedule.step()
     return time.perf_counter()-began
@@ -100,9 +101,9 @@ def loading_rate(dls):
 
 def augmentation_share(step_seconds, batches, size=64, bs=64):
     "Augmentation of a batch against a training step."
-    x, aug = torch.rand(bs, size, size, 3).permute(0, 3, 1, 2), GalaxyAugment()
+    x, aug = TensorImage(torch.rand(bs, size, size, 3).permute(0, 3, 1, 2)), GalaxyAugment()
     def once():
-        began = time.perf_counter(); aug.encodes(x); return time.perf_counter()-began
+        began = time.perf_counter(); aug(x, split_idx=0); return time.perf_counter()-began
     return statistics.median(once() for _ in range(25))/(step_seconds/batches)
 
 if __name__ == '__main__':
