@@ -6,6 +6,7 @@
 
 The recipe is `reference/plain_torch.py` of the shared folder ($GALAXY_SHARED, default ../shared beside the checkout). Every fold is written to
 results/difficulty.json as it ends; folds of the same sky and recipe that are there already are not run again.
+The sky was adjusted while looking at folds 0 and 1 of seed 2024; the default seed is another, which nobody looked at before.
 """
 import argparse, hashlib, json, os, platform, re, subprocess, sys, tempfile
 from datetime import datetime, timezone
@@ -43,7 +44,7 @@ def save(result, file):
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('--arch', nargs='+', default=['cnn', 'resnet18']); ap.add_argument('--fold', nargs='+', type=int, default=[0, 1, 2, 3, 4])
-    ap.add_argument('--seed', type=int, default=2024); ap.add_argument('--real', action='store_true'); ap.add_argument('--results', type=Path, default=ROOT/'results/difficulty.json')
+    ap.add_argument('--seed', type=int, default=31); ap.add_argument('--real', action='store_true'); ap.add_argument('--results', type=Path, default=ROOT/'results/difficulty.json')
     a = ap.parse_args()
     shared = Path(os.environ.get('GALAXY_SHARED', ROOT.parent/'shared')); recipe = shared/'reference/plain_torch.py'
     if not recipe.exists(): sys.exit(f'{recipe} is not there: set GALAXY_SHARED to the folder that holds reference/plain_torch.py')

@@ -296,10 +296,10 @@ def pixel_stats(
     x = x.reshape(-1, 3)/255
     return x.mean(0).round(4).tolist(), x.std(0).round(4).tolist()
 
-# %% ../nbs/02_dataloaders.ipynb #28df9dc5
+# %% ../nbs/02_dataloaders.ipynb #ce366da5
 class GalaxyNormalize(Normalize):
-    "fastai's `Normalize`, in the batch's own memory: by now the batch is a copy, and two passes over it are saved."
-    def encodes(self, x:TensorImage): return x.sub_(self.mean).mul_(1/self.std)
+    "fastai's `Normalize` in a single pass and in the batch's own memory: by now the batch is a copy."
+    def encodes(self, x:TensorImage): return torch.addcmul(-self.mean/self.std, x, 1/self.std, out=x)
 
 # %% ../nbs/02_dataloaders.ipynb #96b29713
 def galaxy_block(
@@ -327,15 +327,16 @@ def _store(df, source, dest, crop, size):
         if source == 'store' or e.errno not in (errno.ENOSPC, errno.EDQUOT): raise
         warnings.warn(f'no room for an image store of {len(df)*size*size*3/1e6:,.0f} MB ({e}): the loaders open the files instead, which is slower')
 
-# %% ../nbs/02_dataloaders.ipynb #cab6d193
+# %% ../nbs/02_dataloaders.ipynb #6abb4aa3
 def data_hash(
-    df:pd.DataFrame     # a catalogue
+    df:pd.DataFrame,    # a catalogue
+    vocab=()            # columns of labels besides the 37 classes, binarised ones for example
 )->str:                 # 12 hexadecimal digits
     "Short hash of a catalogue's ids and labels, whatever the order of its rows; goes into every result."
-    t = df[['galaxy_id', *[c for c in CLASSES if c in df]]].sort_values('galaxy_id')
+    t = df[['galaxy_id', *[c for c in dict.fromkeys([*CLASSES, *vocab]) if c in df]]].sort_values('galaxy_id')
     return hashlib.sha256('\n'.join(t.galaxy_id).encode() + t.drop(columns='galaxy_id').to_numpy('float32').tobytes()).hexdigest()[:12]
 
-# %% ../nbs/02_dataloaders.ipynb #23e1d474
+# %% ../nbs/02_dataloaders.ipynb #478b3009
 class GalaxyDataLoaders(DataLoaders):
     "fastai's `DataLoaders` for galaxies: `train` and `valid`; a test part is reached through `evaluation.predict` alone."
     @classmethod
@@ -363,8 +364,10 @@ class GalaxyDataLoaders(DataLoaders):
         vocab = list(vocab) if vocab is not None else [c for c in CLASSES if c in df and df[c].notna().any()]
         if counts: df = with_counts(df, vocab)
         block = galaxy_block(vocab, crop, size, lambda _: (np.flatnonzero(train), np.flatnonzero(valid)), stats, augment, counts)
-        dls = block.dataloaders(df, bs=bs, **{'num_workers': 0, 'path': images.profile.home()} | kwargs, dl_kwargs=[{'store': store, 'weights': None if weights is None else np.asarray(weights)[train]}, {'store': store}])
-        return cls(*dls.loaders, path=dls.path, device=dls.device)._note(split_name(split), df.attrs | {'data': data_hash(df)}, crop, size, stats)
+        own = [{'store': store, 'weights': None if weights is None else np.asarray(weights)[train]}, {'store': store}]
+        last = {'drop_last': train.sum() % bs == 1}       # a smaller last batch is kept, unless it is one galaxy: batch statistics need two
+        dls = block.dataloaders(df, bs=bs, **{'num_workers': 0, 'path': images.profile.home()} | last | kwargs, dl_kwargs=own)
+        return cls(*dls.loaders, path=dls.path, device=dls.device)._note(split_name(split), df.attrs | {'data': data_hash(df, vocab)}, crop, size, stats)
 
 # %% ../nbs/02_dataloaders.ipynb #5d33d46d
 @patch

@@ -6,19 +6,22 @@
 __all__ = ['HEADS', 'LOSSES', 'HISTORY', 'SigmoidHead', 'question_tree', 'down_the_tree', 'TreeHead', 'TreeNormHead',
            'DirichletHead', 'known_mean', 'masked_mse', 'masked_bce', 'conditional_mse', 'vote_log_likelihood',
            'dirichlet_multinomial', 'GalaxyLoss', 'ConditionalLoss', 'VoteLoss', 'KnownMetric', 'known_metrics',
-           'question_metrics', 'find_arch', 'galaxy_learner', 'KeepRun', 'seed_everything', 'run_folder', 'train_run',
-           'read_history', 'predict_part', 'run_metrics', 'plot_history', 'LiveCurve', 'load_run']
+           'question_metrics', 'find_arch', 'FusedAdamW', 'galaxy_learner', 'BFloat16', 'KeepRun', 'seed_everything',
+           'run_folder', 'train_run', 'read_history', 'predict_part', 'run_metrics', 'plot_history', 'LiveCurve',
+           'load_run']
 
-# %% ../nbs/foundations/learner.ipynb #f40fd51b
-import fastai.callback.fp16, fastai.callback.schedule    # they give Learner its to_bf16 and fit_one_cycle
+# %% ../nbs/foundations/learner.ipynb #6303b0b9
+import fastai.callback.schedule    # gives Learner its fit_one_cycle
 import hashlib, importlib, inspect, io, json, os, random, shutil, time
 from functools import partial
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
+import torch.nn.functional as F
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.core import Callback
 from fastai.torch_core import noop
 from fastai.learner import Learner, Metric
+from fastai.optimizer import OptimWrapper
 from filelock import FileLock
 from ipywidgets import widgets
 from PIL import Image
@@ -89,7 +92,7 @@ class DirichletHead(TreeHead):
 
 HEADS = {'sigmoid': SigmoidHead, 'tree': TreeHead, 'tree_norm': TreeNormHead, 'dirichlet': DirichletHead}
 
-# %% ../nbs/foundations/learner.ipynb #1b534042
+# %% ../nbs/foundations/learner.ipynb #3c57c3ae
 def known_mean(
     entries:torch.Tensor,   # (n, columns)
     known:torch.Tensor,     # the same shape, bool or weights: 0 leaves an entry out
@@ -106,7 +109,8 @@ def masked_mse(
 )->torch.Tensor:            # scalar
     "Mean squared error over the known entries."
     known = ~target.isnan()
-    return known_mean(torch.where(known, pred-target, 0)**2, known, weight)
+    squares = F.mse_loss(pred, torch.where(known, target, pred.detach()), reduction='none')
+    return known_mean(squares, known, weight)
 
 # %% ../nbs/foundations/learner.ipynb #6933d032
 def masked_bce(
@@ -227,15 +231,24 @@ def _one_of(choice, known, what):
     if choice not in known: raise ValueError(f'{what} {choice!r}: choose one of {", ".join(known)}')
     return known[choice]
 
-# %% ../nbs/foundations/learner.ipynb #a103e167
+# %% ../nbs/foundations/learner.ipynb #ed22c6ac
+class FusedAdamW(OptimWrapper):
+    "torch's AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) for fastai, all parameters in one fused update."
+    def __init__(self, params, **hypers): super().__init__(params, opt=partial(torch.optim.AdamW, fused=True), **hypers)
+
+    @property
+    def hypers(self): return [{k: v for k, v in group.items() if isinstance(v, float)} for group in super().hypers]     # what can be logged
+
+# %% ../nbs/foundations/learner.ipynb #382d5006
 def galaxy_learner(
     dls:GalaxyDataLoaders,  # loaders with `vocab`, `size`
     arch,                   # a function (n_out, **settings) -> module that gives logits, a module, or 'package.module:function'
     head:str='sigmoid',     # logits -> fractions: a name in `HEADS`
     loss:str='mse',         # a name in `LOSSES`
     weight=None,            # how much each column counts, for the losses mse and bce; None: all alike
-    bf16:bool|None=None,    # bfloat16 and channels last; None: where there is a GPU
-    wd:float=.05,           # weight decay
+    bf16:bool|None=None,    # train in bfloat16 and channels last; None: where there is a GPU
+    wd:float=.05,           # weight decay, of all parameters
+    opt_func=FusedAdamW,    # a fastai optimiser
     seed:int=0,             # of the network's first weights
     cbs=None,               # fastai callbacks
     **settings              # for the architecture
@@ -247,9 +260,10 @@ def galaxy_learner(
     loss_func = loss_func(make_head(dls.vocab), weight)
     torch.manual_seed(seed)
     model = _build(arch, loss_func.head.n_logits, dls.size, settings)
-    learn = Learner(dls, model, loss_func=loss_func, metrics=known_metrics(), wd=wd, cbs=cbs, path=dls.path)
+    learn = Learner(dls, model, loss_func=loss_func, opt_func=opt_func, metrics=known_metrics(), wd=wd, cbs=cbs, path=dls.path)
     learn.settings = dict(arch=name, settings=settings, head=head, loss=loss, weight=weight, vocab=list(dls.vocab), size=dls.size, crop=dls.crop, stats=dls.stats, wd=wd)
-    return _faster(learn) if (dls.device.type == 'cuda' if bf16 is None else bf16) else learn
+    learn.settings['bf16'] = dls.device.type == 'cuda' if bf16 is None else bf16
+    return learn.add_cbs([ChannelsLast(), BFloat16()]) if learn.settings['bf16'] else learn
 
 def _weights(weight, vocab):
     "One number for each column."
@@ -257,10 +271,13 @@ def _weights(weight, vocab):
     if weight.isna().any() or (weight < 0).any(): raise ValueError(f'weight of {weight.index[weight.isna() | (weight < 0)][0]} is missing or negative: give one number for each of {len(vocab)} columns')
     return weight.tolist()
 
-def _faster(learn):
-    "bfloat16 with channels last."
-    learn.add_cb(ChannelsLast())
-    return learn.to_bf16()
+class BFloat16(Callback):
+    "Training steps in bfloat16 on any device, where fastai's `MixedPrecision` knows GPUs alone; validation and prediction stay in float32."
+    run_valid, order = False, 10
+    def before_batch(self):
+        self.autocast = torch.autocast(self.dls.device.type, torch.bfloat16)
+        self.autocast.__enter__()
+    def after_pred(self): self.autocast.__exit__(None, None, None)
 
 # %% ../nbs/foundations/learner.ipynb #a1197ff7
 class KeepRun(Callback):
@@ -291,7 +308,7 @@ class KeepRun(Callback):
         _checkpoint(self.folder, self.learn, self.epoch+1)
         self.bar.update(); self.bar.set_postfix_str(f'train {row[1]:.4f}, held out {row[2]:.4f}')
 
-# %% ../nbs/foundations/learner.ipynb #40cb087f
+# %% ../nbs/foundations/learner.ipynb #5df20998
 HISTORY = ['epoch', 'train_loss', 'valid_loss', 'rmse', 'mae', 'seconds']
 
 def seed_everything(key, dls):
@@ -316,8 +333,8 @@ def _write_history(path, rows):
 
 def _checkpoint(folder, learn, epochs):
     "What is needed to go on: weights, optimiser, and how many epochs are done."
-    plain = lambda d: {k: v.item() if isinstance(v, np.generic) else v for k, v in d.items()}      # what weights_only reads back
-    opt = {k: [plain(d) for d in v] for k, v in learn.opt.state_dict().items()}
+    opt = learn.opt.state_dict()
+    for group in opt['param_groups']: group |= {k: v.item() for k, v in group.items() if isinstance(v, np.generic)}       # what weights_only reads back
     _atomic(folder/'checkpoint.pt', lambda f: torch.save({'model': learn.model.state_dict(), 'opt': opt, 'epochs': epochs}, f))
 
 # %% ../nbs/foundations/learner.ipynb #7ef0fb74

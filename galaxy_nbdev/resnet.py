@@ -9,7 +9,7 @@ __all__ = ['DEPTHS', 'galaxy_resnet', 'galaxy_encoder']
 import timm
 from torch import nn
 
-# %% ../nbs/04_resnet.ipynb #4578b226
+# %% ../nbs/04_resnet.ipynb #fdbb29dd
 DEPTHS = (18, 34, 50)
 
 def galaxy_resnet(
@@ -19,7 +19,7 @@ def galaxy_resnet(
 )->nn.Module:               # (n, 3, size, size) -> (n, n_out) logits, for any size from 32 pixels on
     "A residual network (He et al. 2016, doi:10.1109/CVPR.2016.90); raises `ValueError` for another depth."
     if depth not in DEPTHS: raise ValueError(f'a ResNet of depth {depth}: choose one of {DEPTHS}')
-    return galaxy_encoder(f'resnet{depth}', n_out, pretrained)
+    return galaxy_encoder(f'resnet{depth}', n_out, pretrained, zero_init_last=False)    # torchvision's start, not timm's
 
 # %% ../nbs/04_resnet.ipynb #75327214
 def galaxy_encoder(
