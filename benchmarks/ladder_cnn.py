@@ -6,8 +6,9 @@ Every rung keeps what the one below it had, from the course project's recipe upw
 PyTorch recipe of benchmarks/rival.py. RMSE of the last epoch on the held-out fold, with one view and with eight.
 Each row goes into results/ladder_cnn.json as soon as it is there; what is there already is not trained again, and an
 interrupted training goes on after its last whole epoch. `--try` adds a recipe of one's own: --try epochs=500 bs=32 zoom=0.9,1.1
+A recipe is chosen with `--inside 0`: folds (of hash seed 1) of fold 0's training part alone, so that no held-out galaxy has a say.
 """
-import argparse, json, os, sys, tempfile
+import argparse, hashlib, json, os, sys, tempfile
 from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_ladder'))      # its runs stay apart from those of the notebooks
@@ -20,7 +21,7 @@ from galaxy_nbdev.learner import galaxy_learner, read_history, run_folder, train
 from galaxy_nbdev.schema import CLASSES
 
 RESULTS = Path(__file__).parents[1]/'results'/'ladder_cnn.json'
-START = dict(epochs=6, lr=3e-3, bs=64, fit='fit', wd=0., head='sigmoid', loss='mse', zoom=None)       # zoom None: no augmentation
+START = dict(epochs=6, lr=3e-3, bs=64, fit='fit', wd=0., head='sigmoid', loss='mse', zoom=None, brightness=[.8, 1.2], crop=212)       # zoom None: no augmentation
 CHANGES = {'course recipe': {}, '+ augmentation': dict(zoom=[.8, 1.2]), '+ one cycle': dict(fit='fit_one_cycle', wd=.05), '+ tree head': dict(head='tree'),
            '+ 200 epochs': dict(epochs=200), '+ 400 epochs': dict(epochs=400)}
 REFERENCES = {'plain PyTorch, course recipe': dict(epochs=6, plain=True), 'plain PyTorch, 200 epochs': dict(epochs=200, plain=False)}
@@ -34,18 +35,25 @@ def recipes(own):
     if own: found.append((len(found)+1, 'tried: '+' '.join(f'{k}={v}' for k, v in own.items()), settings | own))
     return found + [(20+i, name, s) for i, (name, s) in enumerate(REFERENCES.items())]
 
-def climb(df, rung, settings, fold, seed):
+def climb(df, settings, held, seed):
     "Train one recipe on one fold and score it."
     s = dict(settings)
-    augment = [GalaxyAugment(zoom=s['zoom'])] if s['zoom'] else False
-    held = kfold_ids(df.galaxy_id) == fold
-    dls = GalaxyDataLoaders.from_catalogue(df, held, size=64, bs=s['bs'], augment=augment, counts=s['loss'] == 'votes')
+    augment = [GalaxyAugment(zoom=s['zoom'], brightness=s['brightness'])] if s['zoom'] else False
+    dls = GalaxyDataLoaders.from_catalogue(df, held, size=64, crop=s['crop'], bs=s['bs'], augment=augment, counts=s['loss'] == 'votes')
     learn = galaxy_learner(dls, 'galaxy_nbdev.cnn:galaxy_cnn', head=s['head'], loss=s['loss'], wd=s['wd'], seed=seed)
-    train_run(learn, f'rung{rung}', s['epochs'], lr=s['lr'], seed=seed, fit=s['fit'])
+    name = 'cnn-'+hashlib.sha256(json.dumps(s, sort_keys=True).encode()).hexdigest()[:8]
+    train_run(learn, name, s['epochs'], lr=s['lr'], seed=seed, fit=s['fit'])
     test = df[held.to_numpy()]
     rmse = lambda tta: metrics.rmse(*metrics.paired(predict(learn, test, tta=tta), test))
-    return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8'), 'minutes': read_history(run_folder(learn, f'rung{rung}', seed)).seconds.sum()/60,
+    return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8'), 'minutes': read_history(run_folder(learn, name, seed)).seconds.sum()/60,
             'parameters': sum(w.numel() for w in learn.model.parameters()), 'device': str(dls.device)}
+
+def parts(df, inside):
+    "The galaxies and their folds: all and those of hash seed 0, or the training part of one fold and those of hash seed 1."
+    folds = kfold_ids(df.galaxy_id)
+    if inside is None: return df, folds
+    df = df[(folds != inside).to_numpy()].reset_index(drop=True)
+    return df, kfold_ids(df.galaxy_id, seed=1)
 
 def reference(df, pixels, settings, fold, seed):
     row = rival.run(df, *pixels, 'cnn', fold, seed, plain=settings['plain'], epochs=settings['epochs'])
@@ -69,21 +77,22 @@ def value(text):
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument('data'); ap.add_argument('--folds', type=int, nargs='+', default=range(5)); ap.add_argument('--seeds', type=int, nargs='+', default=range(3))
+    ap.add_argument('--inside', type=int, metavar='FOLD', help='compare recipes inside the training part of this fold')
     ap.add_argument('--rungs', type=int, nargs='+', help='only these; 20 and 21 are the references'); ap.add_argument('--try', dest='own', nargs='+', default=[], metavar='KEY=VALUE')
     a = ap.parse_args()
     own = {k: value(v) for k, v in (o.split('=', 1) for o in a.own)}
     if unknown := set(own)-set(START): sys.exit(f'{", ".join(unknown)}: choose among {", ".join(START)}')
-    df = sources.catalogue(a.data)
+    df, folds = parts(sources.catalogue(a.data), a.inside)
     chosen, pixels = [r for r in recipes(own) if not a.rungs or r[0] in a.rungs], None
     for seed in a.seeds:
         for fold in a.folds:
-            held = (kfold_ids(df.galaxy_id) == fold).to_numpy()
+            held = (folds == fold).to_numpy()
             mean = metrics.rmse(np.tile(df[~held][CLASSES].mean(), (held.sum(), 1)), df[held][CLASSES])
             for rung, name, settings in chosen:
-                about = {'data': data_hash(df), 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'rung': rung, 'recipe': name, 'settings': settings, 'epochs': settings['epochs'], 'fold': fold, 'seed': seed}
+                about = {'data': data_hash(df), 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'rung': rung, 'recipe': name, 'settings': settings, 'epochs': settings['epochs'], 'inside': a.inside, 'fold': fold, 'seed': seed}
                 if any(all(r.get(k) == v for k, v in about.items()) for r in rows()): continue
                 if rung >= 20: pixels = pixels or rival.load(df)
-                score = reference(df, pixels, settings, fold, seed) if rung >= 20 else climb(df, rung, settings, fold, seed)
+                score = reference(df, pixels, settings, fold, seed) if rung >= 20 else climb(df, settings, folds == fold, seed)
                 where = profile.provenance()
                 keep(about | score | {'mean_predictor': mean} | {k: where[k] for k in ('version', 'git', 'threads', 'load', 'date')})
                 print(f'{name:32} fold {fold} seed {seed}  rmse {score["rmse"]:.4f}  eight views {score["rmse_tta8"]:.4f}  {score["minutes"]:.2f} min', flush=True)

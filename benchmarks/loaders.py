@@ -7,7 +7,7 @@ normalised float batch that a network receives. Writes results/loaders.json. Run
 """
 import argparse, json, os, statistics, sys, time
 from pathlib import Path
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 import fastai.callback.progress, fastai.callback.schedule    # they give Learner no_bar and fit_one_cycle
 import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from fastai.data.transforms import ColReader, IndexSplitter, Normalize
 from fastai.vision.augment import CropPad, Resize
 from fastai.torch_core import TensorImage
 from fastai.vision.data import ImageBlock
+import rival
 from galaxy_nbdev import profile, sources
 from galaxy_nbdev.dataloaders import GalaxyAugment, GalaxyDataLoaders, kfold_ids
 from galaxy_nbdev.learner import galaxy_learner
@@ -66,14 +67,21 @@ def bare_epoch(net, opt, rate_schedule, x, y, augment, stats, bs):
     "Seconds for one epoch of a loop that anybody writes over tensors in memory."
     mean, std = (torch.tensor(s).view(1, 3, 1, 1) for s in stats)
     net.train(); began = time.perf_counter()
-    for batch in torch.randperm(len(x))[:len(x)//bs*bs].split(bs):
-        xb = augment(TensorImage(x[batch].float().div_(255)), split_idx=0).as_subclass(torch.Tensor).sub_(mean).div_(std)
+    for batch in torch.randperm(len(x)).split(bs):
+        xb = augment(x[batch].float().div_(255)).sub_(mean).div_(std)
         loss = F.mse_loss(net(xb).sigmoid(), y[batch])
         loss.backward(); opt.step(); opt.zero_grad(); rate_schedule.step()
     return time.perf_counter()-began
 
+def ours_in_a_loop(x):
+    "Our augmentation without fastai around it."
+    return OURS(TensorImage(x), split_idx=0).as_subclass(torch.Tensor)
+
+OURS = GalaxyAugment()
+
 def step_cost(df, arch, bs=64, **settings):
-    "Seconds of training for one epoch, ours through fit_one_cycle and the bare loop's, and their ratio."
+    """Seconds of training for one epoch: ours through fit_one_cycle, a bare loop's with torch's own AdamW and affine_grid (`bare`),
+    and a bare loop's with our optimiser and augmentation (`bare, our parts`)."""
     dls = GalaxyDataLoaders.from_catalogue(many(df, 100*bs*5//4+bs), source='store', bs=bs)
     ours = galaxy_learner(dls, arch, **settings)
     n = len(dls.train)
@@ -87,11 +95,11 @@ def step_cost(df, arch, bs=64, **settings):
     def fit():
         with ours.no_bar(), ours.no_logging(): ours.fit_one_cycle(1, 2e-3, cbs=Clock())
         return spent[-1]
-    def loop():
-        opt = torch.optim.AdamW(bare.parameters(), 2e-3, weight_decay=.05)
-        return bare_epoch(bare, opt, torch.optim.lr_scheduler.OneCycleLR(opt, 2e-3, n), x, dls.train.targets[0], GalaxyAugment(), dls.stats, bs)
-    m = in_turn({'ours': fit, 'bare': loop})
-    row = {'arch': arch, 'batches': n} | m | {'ratio': m['ours']/m['bare'], 'loading share': n*bs/loading_rate(dls)/m['ours']}
+    def loop(augment, **how):
+        opt = torch.optim.AdamW(bare.parameters(), 2e-3, weight_decay=.05, **how)
+        return bare_epoch(bare, opt, torch.optim.lr_scheduler.OneCycleLR(opt, 2e-3, n), x, dls.train.targets[0], augment, dls.stats, bs)
+    m = in_turn({'ours': fit, 'bare': lambda: loop(rival.augment), 'bare, our parts': lambda: loop(ours_in_a_loop, fused=True)})
+    row = {'arch': arch, 'batches': n} | m | {'ratio': m['ours']/m['bare'], 'ratio to our parts': m['ours']/m['bare, our parts'], 'loading share': n*bs/loading_rate(dls)/m['ours']}
     print(row, flush=True)
     return row
 

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['VIEW', 'kfold_ids', 'split_ids', 'training_mask', 'split_name', 'VoteFractions', 'show_votes', 'GalaxyImage',
            'OpenGalaxy', 'GalaxyBlock', 'ToVoteFractions', 'VoteFractionsBlock', 'count_columns', 'with_counts',
-           'ToVoteCounts', 'VoteCountsBlock', 'GalaxyAugment', 'gaussian_blur', 'GalaxyDL', 'rarity_weights',
-           'pixel_stats', 'GalaxyNormalize', 'galaxy_block', 'data_hash', 'GalaxyDataLoaders', 'show_batch',
-           'show_results', 'expand_views']
+           'ToVoteCounts', 'VoteCountsBlock', 'GalaxyAugment', 'sampling_grid', 'gaussian_blur', 'GalaxyDL',
+           'rarity_weights', 'pixel_stats', 'GalaxyNormalize', 'galaxy_block', 'data_hash', 'GalaxyDataLoaders',
+           'show_batch', 'show_results', 'expand_views']
 
 # %% ../nbs/02_dataloaders.ipynb #ff9ae28f
 import errno, hashlib, math, os, re, warnings
@@ -188,7 +188,7 @@ def VoteCountsBlock(
     "Votes as a second target beside the fractions."
     return TransformBlock(type_tfms=ToVoteCounts(vocab))
 
-# %% ../nbs/02_dataloaders.ipynb #14e3d3bc
+# %% ../nbs/02_dataloaders.ipynb #7d7e816c
 class GalaxyAugment(RandTransform):
     "Turn, mirror, zoom, shift, brighten and tint each galaxy of a training batch, in a single resampling."
     order = 20
@@ -205,8 +205,7 @@ class GalaxyAugment(RandTransform):
 
     def encodes(self, x:TensorImage):
         n, u = len(x), lambda *shape, low=0., high=1.: torch.rand(*shape, device=x.device, dtype=x.dtype)*(high-low)+low
-        grid = F.affine_grid(self._maps(n, u), x.shape, align_corners=False)
-        x = F.grid_sample(x, grid, padding_mode='reflection', align_corners=False)
+        x = F.grid_sample(x, sampling_grid(self._maps(n, u), *x.shape[2:]), padding_mode='reflection', align_corners=False)
         x.mul_(u(n, 1, 1, 1, low=self.brightness[0], high=self.brightness[1]))
         if self.colour: x.mul_(u(n, 3, 1, 1, low=1-self.colour, high=1+self.colour))
         if self.blur: x = gaussian_blur(x, self.blur*float(torch.rand(())))
@@ -218,6 +217,17 @@ class GalaxyAugment(RandTransform):
         scale = 1/u(n, low=self.zoom[0], high=self.zoom[1])
         turn = torch.stack([torch.stack([mirror*angle.cos(), -angle.sin()], 1), torch.stack([mirror*angle.sin(), angle.cos()], 1)], 1)
         return torch.cat([scale[:, None, None]*turn, u(n, 2, 1, low=-self.shift, high=self.shift)], 2)
+
+# %% ../nbs/02_dataloaders.ipynb #1d15d9b6
+def sampling_grid(
+    maps:torch.Tensor,  # (n, 2, 3) affine maps of the square from -1 to 1
+    height:int,         # of the images, pixels
+    width:int           # pixels
+)->torch.Tensor:        # (n, height, width, 2) where each pixel is read from
+    "torch's `affine_grid` as sums of rows and columns: many times faster on a CPU."
+    line = lambda n: (torch.arange(n, device=maps.device, dtype=maps.dtype)*2+1)/n-1
+    rows = maps[:, :, 1, None]*line(height)+maps[:, :, 2, None]
+    return (maps[:, :, 0, None, None]*line(width)+rows[..., None]).permute(0, 2, 3, 1)
 
 # %% ../nbs/02_dataloaders.ipynb #4d2c0e5c
 def gaussian_blur(
@@ -296,10 +306,10 @@ def pixel_stats(
     x = x.reshape(-1, 3)/255
     return x.mean(0).round(4).tolist(), x.std(0).round(4).tolist()
 
-# %% ../nbs/02_dataloaders.ipynb #ce366da5
+# %% ../nbs/02_dataloaders.ipynb #28df9dc5
 class GalaxyNormalize(Normalize):
-    "fastai's `Normalize` in a single pass and in the batch's own memory: by now the batch is a copy."
-    def encodes(self, x:TensorImage): return torch.addcmul(-self.mean/self.std, x, 1/self.std, out=x)
+    "fastai's `Normalize`, in the batch's own memory: by now the batch is a copy, and two passes over it are saved."
+    def encodes(self, x:TensorImage): return x.sub_(self.mean).mul_(1/self.std)
 
 # %% ../nbs/02_dataloaders.ipynb #96b29713
 def galaxy_block(

@@ -231,13 +231,13 @@ def _one_of(choice, known, what):
     if choice not in known: raise ValueError(f'{what} {choice!r}: choose one of {", ".join(known)}')
     return known[choice]
 
-# %% ../nbs/foundations/learner.ipynb #ed22c6ac
+# %% ../nbs/foundations/learner.ipynb #d9ba9de2
 class FusedAdamW(OptimWrapper):
     "torch's AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) for fastai, all parameters in one fused update."
     def __init__(self, params, **hypers): super().__init__(params, opt=partial(torch.optim.AdamW, fused=True), **hypers)
 
     @property
-    def hypers(self): return [{k: v for k, v in group.items() if isinstance(v, float)} for group in super().hypers]     # what can be logged
+    def hypers(self): return [{'lr': g['lr'], 'mom': g['betas'][0], 'sqr_mom': g['betas'][1], 'eps': g['eps'], 'wd': g['weight_decay']} for g in self.opt.param_groups]
 
 # %% ../nbs/foundations/learner.ipynb #382d5006
 def galaxy_learner(
