@@ -47,6 +47,8 @@ ALLOW = {
 }
 REFERENCE = 'Class1.1 Class2.2 Class3.2 Class4.2 Class5.3 Class6.2 Class7.2 Class8.5 Class9.1 Class10.2 Class11.2'.split()     # no constant of their own
 VOTES = 20.
+# The share of clear-cut galaxies of a question is aimed at a little beside the real one: drawn votes then meet it, expected ones overshoot.
+AIM = {1: -.03, 2: .01, 3: -.045, 4: -.015, 5: -.01, 6: -.03, 7: -.03, 9: -.03, 10: -.015}
 
 at = CLASSES.index
 OF = np.array([ANSWERS.question[c]-1 for c in CLASSES]); IX = [np.flatnonzero(OF == q) for q in range(11)]
@@ -97,7 +99,7 @@ def losses(cond, cum, real, T):
 
 def fit(see, real, steps, seed=0):
     "Weights (37, k) and constants (37) by Adam on random galaxies."
-    T = {k: torch.tensor(v) for k, v in real.items()}; torch.manual_seed(seed); names = list(see); x = torch.tensor(see.to_numpy())
+    T = {k: torch.tensor(v) for k, v in real.items()}; T['certain'] = T['certain']+torch.tensor([AIM.get(q.number, 0.) for q in QUESTIONS]); torch.manual_seed(seed); names = list(see); x = torch.tensor(see.to_numpy())
     sign, least = torch.zeros(37, len(names)).double(), torch.zeros(37, len(names)).double(); allowed = torch.zeros_like(sign)
     for c, words in ALLOW.items():
         for name, s, low in re.findall(r'(\w+)([+~-])([\d.]*)', words):

@@ -43,7 +43,7 @@ def _half_known(df):
         if present(df, q): out = out.mask(df[q.classes].isna().sum(axis=1).between(1, len(q.classes)-1), q.number)
     return out
 
-# %% ../nbs/01_cleaning.ipynb #4f9ec651
+# %% ../nbs/01_cleaning.ipynb #6c9f37ea
 LIMITS = {'black': .04, 'alone': .2, 'streak': .3}     # shares: of the rows or columns, of the pixels, of the side
 
 def measure_pixels(
@@ -53,7 +53,7 @@ def measure_pixels(
     r, g, b = a = np.ascontiguousarray(np.moveaxis(a, 2, 0)).astype('int16')
     top, peaks = np.maximum(np.maximum(r, g), b), [int(c.max()) for c in a]
     lead = [r-np.maximum(g, b), g-np.maximum(r, b), b-np.maximum(r, g)]     # by how much a colour leads the two others
-    return {'black': max(_longest_run(top.max(axis) < 4)/top.shape[1-axis] for axis in (0, 1)), 'alone': float(max((c > 50).mean() for c in lead)),
+    return {'black': max(_longest_run(top.max(axis) < 4)/top.shape[1-axis] for axis in (0, 1)), 'alone': float(max(np.count_nonzero(c > 50) for c in lead)/top.size),
             'streak': max(map(_streak, lead))/max(top.shape), 'dimmest': min(peaks), 'brightest': max(peaks)}
 
 # %% ../nbs/01_cleaning.ipynb #fb0b5ccc
@@ -72,17 +72,17 @@ def _streak(lead):
         if long: break
     return long
 
-# %% ../nbs/01_cleaning.ipynb #9d39db74
+# %% ../nbs/01_cleaning.ipynb #12243702
 def _thin_piece(mask, share, thin=8):
     "Length of the longest piece of a mask above `share` of the side that is `thin` times as long as wide; and whether one reaches twice as far, but is broad."
     longest, broad, side = 0., False, len(mask)
     if np.count_nonzero(mask) <= 40: return longest, broad
     pieces, _ = ndimage.label(mask, np.ones((3, 3)))
-    boxes = ndimage.find_objects(pieces)
     for k in np.flatnonzero(np.bincount(pieces.ravel())[1:] > 40):
-        reach = np.hypot(*[s.stop-s.start for s in boxes[k]])
+        at = np.stack(np.nonzero(pieces == k+1))
+        reach = np.hypot(*np.ptp(at, axis=1)+1)
         if reach < share*side: continue
-        narrow, wide = np.sqrt(12*np.linalg.eigvalsh(np.cov(np.nonzero(pieces[boxes[k]] == k+1)))+1e-6)
+        narrow, wide = np.sqrt(12*np.linalg.eigvalsh(np.cov(at))+1e-6)
         if wide > max(thin*max(narrow, 1), share*side): longest = max(longest, wide)
         else: broad |= reach > 2*share*side
     return longest, broad

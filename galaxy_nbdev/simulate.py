@@ -7,7 +7,7 @@ __all__ = ['FIELD', 'PIXEL', 'SIDE', 'VERSION', 'galaxies', 'scene', 'expose', '
            'answer_probabilities', 'walk', 'vote', 'simulate_catalogue', 'simulate_survey', 'vote_statistics',
            'unforced', 'agreement', 'picture_statistics']
 
-# %% ../nbs/foundations/simulate.ipynb #522795b0
+# %% ../nbs/foundations/simulate.ipynb #95dee692
 import io, json, os
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from scipy import fft, special
 from tqdm.auto import tqdm
-from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, to_conditional, to_cumulative
+from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, to_conditional, to_cumulative, summary_label
 
 # %% ../nbs/foundations/simulate.ipynb #2430759e
 def _stream(seed, number, purpose): # numpy Generator
@@ -471,9 +471,7 @@ def _hart16(cat, truth): # dict of tables
                   f'{name}_debiased': debiased[c].round(6), f'{name}_flag': ((debiased[c] >= .8) & (total >= 10)).astype(int)}
     return {'gz2_hart16.csv': pd.DataFrame(table), 'gz2_filename_mapping.csv': pd.DataFrame({'objid': objid, 'sample': 'original', 'asset_id': cat.number+1})}
 
-# %% ../nbs/foundations/simulate.ipynb #7f204e99
-_OBJID = 587722980000000000      # object ids count up from here
-
+# %% ../nbs/foundations/simulate.ipynb #7a9ca322
 _SUMMARY = ['smooth_inbetween', 'smooth_round', 'smooth_cigar', 'edge_on_disk', 'unbarred_spiral', 'barred_spiral', 'featured_without_bar_or_spiral']
 
 def _winners(cat): # DataFrame, one column a question
@@ -487,15 +485,7 @@ def _winners(cat): # DataFrame, one column a question
         out[f'{q.slug}-gz2_semantic'] = won
     return pd.DataFrame(out, index=cat.index)
 
-def _summary(won): # Series of names, None where no summary applies
-    "The seven classes of the summary column."
-    is_ = lambda c: (won[f'{QUESTIONS[int(c[5])-1].slug}-gz2_semantic'] == ANSWERS.gz2[c])
-    smooth, face = is_('Class1.1'), is_('Class1.2') & is_('Class2.2')
-    rules = [smooth & is_('Class7.2'), smooth & is_('Class7.1'), smooth & is_('Class7.3'), is_('Class1.2') & is_('Class2.1'),
-             face & is_('Class4.1') & is_('Class3.2'), face & is_('Class4.1') & is_('Class3.1'), face & is_('Class4.2') & is_('Class3.2')]
-    return pd.Series(np.select(rules, range(7), -1), won.index)
-
-# %% ../nbs/foundations/simulate.ipynb #e9448a0a
+# %% ../nbs/foundations/simulate.ipynb #a6293009
 def _modern(cat): # DataFrame
     "The columns that `galaxy-datasets` and the Hub data set share: counts, fractions, totals, winners, summary."
     table = {'id_str': (_OBJID+cat.number).astype(str), 'ra': cat.ra, 'dec': cat.dec}
@@ -503,7 +493,7 @@ def _modern(cat): # DataFrame
         total = cat[f'Total{q.number}']
         for c in q.classes: table |= {ANSWERS.gz2[c]: cat[c.replace('Class', 'Count')].astype('int32'), f'{ANSWERS.gz2[c]}_fraction': cat[c.replace('Class', 'Count')]/total.where(total > 0)}
         table[f'{q.slug}-gz2_total-votes'] = total.astype('int32')
-    won = _winners(cat); label = _summary(won)
+    won, label = _winners(cat), summary_label(cat).astype(int)
     return pd.concat([pd.DataFrame(table), won], axis=1).assign(label=label, summary=label.map(dict(enumerate(_SUMMARY))))
 
 def _gz2(cat, truth): # dict of tables: every fifth galaxy is for testing

@@ -7,8 +7,8 @@ __all__ = ['HART_KINDS', 'PICTURES', 'READERS', 'HOSTS', 'PATIENCE', 'read_kaggl
            'read_simulated', 'read_folder', 'measure_cutout', 'compare_cutouts', 'far_off', 'catalogue',
            'simulated_survey', 'download', 'unpack', 'fetch']
 
-# %% ../nbs/foundations/sources.ipynb #4d6c6c20
-import hashlib, os, re, shutil, stat, subprocess, time, warnings, zipfile, zlib
+# %% ../nbs/foundations/sources.ipynb #16009ec5
+import hashlib, json, os, re, shutil, stat, subprocess, time, warnings, zipfile, zlib
 from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
@@ -211,21 +211,22 @@ def read_hf(
         found.append(t.assign(part=shard.name.split('-')[0]))
     return _finish(_in_order(pd.concat(found, ignore_index=True)), root, shards[0].parent, missing, source='hf', kind='raw', split='hub', normalised='counts over totals')
 
-# %% ../nbs/foundations/sources.ipynb #bae327ac
+# %% ../nbs/foundations/sources.ipynb #08e1d344
 def read_simulated(
     root:str|Path,          # folder made by `simulate.simulate_survey(..., layout='simulated')`
-    kind:str='raw',         # 'raw': fractions of the votes cast; 'truth': the probabilities they were drawn from
+    kind:str|None=None,     # 'raw': fractions of the votes cast; 'debiased': expected fractions, without the limits of size and noise; None: which of the two the survey was made with; 'truth': the probabilities behind them
     missing:str='error'     # rows without an image: 'error'; 'few': up to one in a hundred are dropped, with a warning; 'keep'
 )->pd.DataFrame:            # the catalogue
     "A simulated survey; raises `FileNotFoundError` or `ValueError` naming file and row."
-    if kind not in ('raw', 'truth'): raise ValueError(f'kind {kind!r}: a simulated survey has raw and truth')
-    table = _table(root, 'catalogue.parquet')
+    table, survey = _table(root, 'catalogue.parquet'), _table(root, 'survey.json')
+    made = json.loads(survey.read_text())['kind'].replace('votes', 'raw')
+    if kind not in (None, made, 'truth'): raise ValueError(f'kind {kind!r}: {root} has {made} and truth')
     t = _read_parquet(table, None)
     t.insert(1, 'path', (os.path.abspath(root)+os.sep) + t.pop('file'))
     if kind == 'truth':
         truth = _read_parquet(_table(root, 'truth.parquet'), ['galaxy_id', *CLASSES])
         t[CLASSES] = truth.set_index('galaxy_id').loc[t.galaxy_id, CLASSES].to_numpy()
-    return _finish(t, root, table, missing, source='simulated', kind=kind)
+    return _finish(t, root, table, missing, source='simulated', kind=kind or made)
 
 # %% ../nbs/foundations/sources.ipynb #9d3dfe3a
 PICTURES = ['*.jpg', '*.jpeg', '*.png', '*.fits', '*.fit']

@@ -1,0 +1,75 @@
+"""Does the simulated sky teach what the real one asks, and the other way round? ResNet-18 trained on one, tested on the other.
+
+    python benchmarks/cross_survey.py ../shared/data/gz2_800
+
+As many simulated galaxies as there are real ones, in the same layout with the same label kind; every galaxy of the other survey is a
+test galaxy, and galaxies that stand in both would be dropped from training. Beside each network: the mean of the tested survey's
+own labels, and its central pixels' neighbours (five folds of it). The recipe was fixed beforehand: nothing is chosen by the test.
+Adds a row a seed and direction to results/cross_survey.json; rows that are there are not made again.
+"""
+import argparse, json, os, sys, tempfile
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parents[1]))
+os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_cross'))
+import numpy as np, pandas as pd, torch
+from galaxy_nbdev import metrics, profile, sources
+from galaxy_nbdev.cleaning import drop_same_sky
+from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids
+from galaxy_nbdev.evaluation import baselines, predict
+from galaxy_nbdev.learner import galaxy_learner, read_history, run_folder, train_run
+from galaxy_nbdev.schema import CLASSES
+from galaxy_nbdev.simulate import VERSION, simulate_survey
+
+RESULTS = Path(__file__).parents[1]/'results'/'cross_survey.json'
+SHOWN = ['Class1.1', 'Class2.1', 'Class4.1', 'Class7.3']
+RECIPE = dict(epochs=60, lr=2e-3)
+
+def trained(df, held, name, seed, bf16):
+    "ResNet-18 of a survey."
+    dls = GalaxyDataLoaders.from_catalogue(df, held, size=64)
+    learn = galaxy_learner(dls, 'galaxy_nbdev.resnet:galaxy_resnet', depth=18, seed=seed, bf16=bf16)
+    train_run(learn, f'resnet18-{name}', seed=seed, **RECIPE)
+    return learn, read_history(run_folder(learn, f'resnet18-{name}', seed)).seconds.sum()/60
+
+def own_baselines(df):
+    "RMSE of the survey's own mean, and of its central pixels over five folds."
+    folds = kfold_ids(df.galaxy_id)
+    pred = pd.concat([baselines(df[(folds != k).to_numpy()], df[(folds == k).to_numpy()], boosted=False)['central pixels'] for k in range(5)])
+    y = df[CLASSES].to_numpy()
+    return {'mean_predictor': metrics.rmse(np.tile(np.nanmean(y, 0), (len(y), 1)), y), 'central_pixels': metrics.rmse(*metrics.paired(pred, df))}
+
+def judged(learn, df):
+    "RMSE with one view and with eight, and the correlation of some classes."
+    p, y = metrics.paired(predict(learn, df, tta='dihedral8'), df)
+    at = [CLASSES.index(c) for c in SHOWN]
+    return {'rmse': metrics.rmse(*metrics.paired(predict(learn, df), df)), 'rmse_tta8': metrics.rmse(p, y),
+            'correlation': {c: float(np.corrcoef(p[:, i], y[:, i])[0, 1]) for c, i in zip(SHOWN, at)}}
+
+def rows(): return json.loads(RESULTS.read_text())['runs'] if RESULTS.exists() else []
+
+def keep(row):
+    new = RESULTS.with_suffix('.new')
+    new.write_text(json.dumps({'provenance': profile.provenance(torch=torch.__version__, sky_version=VERSION), 'recipe': RECIPE, 'runs': rows()+[row]}, indent=1))
+    os.replace(new, RESULTS)
+
+if __name__ == '__main__':
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument('data'); ap.add_argument('--seeds', type=int, nargs='+', default=range(3)); ap.add_argument('--sky', type=int, default=31, help='seed of the simulated survey')
+    ap.add_argument('--bf16', action='store_true')
+    a = ap.parse_args()
+    real = sources.catalogue(a.data)
+    simulated = sources.catalogue(simulate_survey(len(real), a.sky, Path(tempfile.gettempdir())/f'cross-v{VERSION}-n{len(real)}-s{a.sky}', layout='hart16'))
+    if real.attrs['kind'] != simulated.attrs['kind']: sys.exit(f'labels {real.attrs["kind"]} and {simulated.attrs["kind"]}: only the same kind can be compared')
+    own = {name: own_baselines(df) for name, df in (('real', real), ('simulated', simulated))}
+    print({k: {b: round(v, 4) for b, v in o.items()} for k, o in own.items()}, flush=True)
+    for seed in a.seeds:
+        for name, df, other_name, other in (('simulated', simulated, 'real', real), ('real', real, 'simulated', simulated)):
+            about = {'trained': name, 'tested': other_name, 'data': data_hash(df), 'test_data': data_hash(other), 'labels': df.attrs['kind'], 'seed': seed, 'bf16': a.bf16} | RECIPE
+            if any(all(r.get(k) == v for k, v in about.items()) for r in rows()): continue
+            df, pairs = drop_same_sky(df, other)
+            held = kfold_ids(df.galaxy_id) == 0
+            learn, minutes = trained(df, held, name, seed, a.bf16)
+            at_home = judged(learn, df[held.to_numpy()])
+            row = about | {'galaxies': int((~held).sum()), 'tested_galaxies': len(other), 'dropped_same_sky': len(pairs), 'minutes': round(minutes, 2), **judged(learn, other), **own[other_name],
+                           'at_home': at_home | {'galaxies': int(held.sum()), 'split': learn.dls.split}}
+            keep(row); print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
