@@ -404,7 +404,7 @@ def _galaxy_grid(n, cols=4):
     grid = fig.add_gridspec(2*rows, cols, height_ratios=[2, 1.1]*rows)
     return [(fig.add_subplot(grid[2*(i//cols), i % cols]), fig.add_subplot(grid[2*(i//cols)+1, i % cols])) for i in range(n)]
 
-# %% ../nbs/02_dataloaders.ipynb #b1eb9f93
+# %% ../nbs/02_dataloaders.ipynb #16b747dd
 @dispatch
 def show_batch(x:TensorImage, y:VoteFractions, samples, ctxs=None, max_n=8, **kwargs):
     ctxs = _galaxy_grid(min(len(samples), max_n)) if ctxs is None else ctxs
@@ -417,7 +417,7 @@ def show_results(x:TensorImage, y:VoteFractions, samples, outs, ctxs=None, max_n
     ctxs = _galaxy_grid(min(len(samples), max_n)) if ctxs is None else ctxs
     for (im, votes), (pred,), (a, b) in zip(samples, outs, ctxs):
         im.show(ctx=a); show_votes({'volunteers': votes.series, 'network': VoteFractions(pred, vocab=votes.vocab).series}, b)
-    if ctxs: ctxs[0][1].legend(fontsize=6, loc='lower right')
+    if ctxs: ctxs[0][1].figure.legend(*ctxs[0][1].get_legend_handles_labels(), loc='outside lower center', ncols=2)
     return ctxs
 
 # %% ../nbs/02_dataloaders.ipynb #3b8186e4

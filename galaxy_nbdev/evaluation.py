@@ -9,7 +9,7 @@ __all__ = ['TTA', 'KAGGLE_VOTES', 'MEASURES', 'SHOWN', 'KAGGLE_RANKS', 'finished
            'plot_density', 'errors', 'plot_residuals', 'walk_of', 'plot_galaxies', 'ErrorBrowser', 'save_table',
            'cross_survey', 'by_fold', 'kaggle_place', 'submission', 'ModelCard', 'model_card']
 
-# %% ../nbs/06_evaluation.ipynb #fd58f94f
+# %% ../nbs/06_evaluation.ipynb #96c170ee
 import hashlib, html, io, json, os, textwrap, warnings
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 import galaxy_nbdev
 from . import images, metrics, profile, sources
 from .dataloaders import data_hash
-from .exploration import PALETTE, Sheet, _by_hand, show_galaxy
+from .exploration import PALETTE, Sheet, _by_hand, named, show_galaxy
 from .schema import ANSWERS, CLASSES, QUESTIONS, noise_variance, to_cumulative
 
 # %% ../nbs/06_evaluation.ipynb #c5935142
@@ -308,7 +308,7 @@ def _boosted(x, y, new):
     grow = lambda c: HistGradientBoostingRegressor(max_iter=60, learning_rate=.1, max_leaf_nodes=8, random_state=0).fit(x[y[c].notna().to_numpy()], y[c].dropna()).predict(new)
     return np.stack([grow(c) for c in tqdm(list(y), desc='boosting', leave=False, delay=2)], axis=1).clip(0, 1)
 
-# %% ../nbs/06_evaluation.ipynb #fae3f4d8
+# %% ../nbs/06_evaluation.ipynb #ece963b2
 def leaderboard(
     runs:list|None=None,            # folders of finished runs; None: all of the catalogue that share the commonest split
     df:pd.DataFrame|None=None,      # their catalogue; None: the profile's
@@ -322,6 +322,7 @@ def leaderboard(
     _belong(runs, df)
     rows = [_run_row(r, df, draws) for r in runs] + _baseline_rows(runs[0], df, draws) + _rival_rows(df, _split_of(runs[0]))
     table = pd.DataFrame(rows).sort_values('rmse', ignore_index=True)
+    table.attrs = {'source': df.attrs.get('source', 'a catalogue')}
     return table.assign(place='own split') if df.attrs.get('source') == 'kaggle' else table
 
 def _split_of(run):
@@ -378,7 +379,7 @@ def _rival_rows(df, split):
     columns = ['split', 'model', 'rmse', 'over_floor', 'mae', 'parameters', 'outputs', 'galaxies', 'epochs', 'minutes', 'device', 'seed', 'labels']
     return [{k: r[k] for k in columns if k in r} for r in rows if r['data'] == data_hash(df) and r['split'] == split]
 
-# %% ../nbs/06_evaluation.ipynb #d8dd24b1
+# %% ../nbs/06_evaluation.ipynb #e2b16b61
 def plot_leaderboard(
     board:pd.DataFrame  # as `leaderboard` gives it
 )->plt.Figure:
@@ -389,7 +390,7 @@ def plot_leaderboard(
     ax.errorbar(t.rmse, t.index, xerr=[t.rmse-t.low, t.high-t.rmse], fmt='none', ecolor='#222222', lw=1, capsize=2)
     for y, r in t.iterrows(): ax.text(np.nanmax([r.high, r.rmse]), y, f'  {r.rmse:.4f}'+(f'   {r.over_floor:.2f} × floor' if r.over_floor == r.over_floor else ''), va='center', fontsize=8)
     ax.set(yticks=t.index, yticklabels=t.model, xlim=(0, 1.32*t.rmse.max()), xlabel='RMSE over all classes, vote fraction (bar: 95 % interval over galaxies)',
-           title=f'{t.labels[0]} labels, {t.outputs[0]} outputs, split {t.split[0]}, n = {t.galaxies[0]:,} galaxies held out')
+           title=f'{board.attrs.get("source", "unnamed source")}, {t.labels[0]} labels, {t.outputs[0]} outputs, split {t.split[0]}, n = {t.galaxies[0]:,} galaxies held out')
     plt.close(fig)
     return fig
 
@@ -434,7 +435,7 @@ def concentrations(
     told = SimpleNamespace(dls=learn.dls, model=learn.model, loss_func=SimpleNamespace(activation=head.concentration))
     return pd.DataFrame(_each_view(told, df, None, 256, store)[0], columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
 
-# %% ../nbs/06_evaluation.ipynb #07f21ccc
+# %% ../nbs/06_evaluation.ipynb #042d431b
 def plot_confusion(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame,    # a catalogue with the same galaxies
@@ -453,11 +454,11 @@ def plot_confusion(
         ax.set(title=title, xlabel='mean share of the answer'); ax.spines[:].set_visible(False); ax.tick_params(length=0)
         ax.set_xticks(range(len(q.answers)), q.answers, rotation=25 if len(q.answers) > 3 else 0, ha='right' if len(q.answers) > 3 else 'center')
     axes[0].set_yticks(range(len(q.answers)), [f'{a} (n {k:,})' for a, k in n.items()]); axes[0].set_ylabel('volunteers chose')
-    fig.suptitle(f'{q.number} {q.text}')
+    fig.suptitle(f'{q.number} {q.text} ({named(known)})')
     plt.close(fig)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #5c60899b
+# %% ../nbs/06_evaluation.ipynb #126fe3a7
 def plot_density(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame     # a catalogue with the same galaxies
@@ -473,11 +474,11 @@ def plot_density(
         ax.axline((0, 0), slope=1, color='#D55E00', lw=.7); ax.set_title(textwrap.shorten(f'{c[5:]} {ANSWERS.answer[c]}', 18, placeholder=' ...'), fontsize=6.5, pad=2)
         ax.set(xticks=[0, .5], yticks=[0, .5], aspect='equal', box_aspect=1)
     for ax in axes.flat[len(p.columns):]: ax.remove()
-    fig.supxlabel('voted fraction'); fig.supylabel(f'predicted fraction (n = {len(p):,} galaxies)', x=.003)
+    fig.supxlabel(f'voted fraction ({named(df[df.galaxy_id.isin(pred.galaxy_id)])})'); fig.supylabel('predicted fraction', x=.003)
     plt.close(fig)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #33c283e5
+# %% ../nbs/06_evaluation.ipynb #73b826ab
 def errors(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame     # a catalogue with the same galaxies
@@ -496,7 +497,7 @@ def plot_residuals(
     m = measures(known).set_index(known.galaxy_id); e = errors(pred, known)[m.index]
     p, y = metrics.paired(pred, known); bias = (p['Class1.2']-y['Class1.2'])[m.index] if 'Class1.2' in p else None
     fig, axes = plt.subplots(1, 3, figsize=(8, 2.9), sharey=True)
-    names = {'brightness': 'brightness, log of summed grey levels', 'r90': 'radius of 90 % of the light, px of 64', 'red_blue': 'colour of the centre, ln(red/blue)'}
+    names = {'brightness': 'brightness, ln(grey levels)', 'r90': 'radius (90 % of light), px of 64', 'red_blue': 'colour of the centre, ln(red/blue)'}
     for ax, (c, label) in zip(axes, names.items()):
         k = pd.qcut(m[c], min(bins, len(m)//4), duplicates='drop'); x = m[c].groupby(k, observed=True).mean()
         for v, name, colour, mark in [(e**2, 'RMSE of the galaxies', PALETTE[0], 'o'), *([(bias, "mean error of 'featured'", PALETTE[1], 's')] if bias is not None else [])]:
@@ -504,7 +505,7 @@ def plot_residuals(
             if name.startswith('RMSE'): centre, sem = centre**.5, sem/(2*centre**.5)
             ax.errorbar(x, centre, 2*sem, fmt=mark+'-', ms=4, lw=1, color=colour, label=name)
         ax.axhline(0, color='#999999', lw=.8); ax.set_xlabel(label)
-    axes[0].set_ylabel('vote fraction'); fig.legend(*axes[0].get_legend_handles_labels(), loc='outside lower center', ncols=2); fig.suptitle(f'n = {len(m):,} galaxies, {len(x)} bins of equal number; bars: two standard errors')
+    axes[0].set_ylabel('vote fraction'); fig.legend(*axes[0].get_legend_handles_labels(), loc='outside lower center', ncols=2); fig.suptitle(f'{named(known)}, {len(x)} bins of equal number; bars: two standard errors')
     plt.close(fig)
     return fig
 
