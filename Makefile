@@ -55,7 +55,7 @@ readme: env ## write README.md from nbs/index.ipynb
 site: env ## build the site into _docs/ (needs Quarto)
 	@command -v quarto >/dev/null || { echo 'make site needs Quarto: install it from https://quarto.org/docs/get-started'; exit 1; }
 	@.venv/bin/python .ci/notebooks.py fresh
-	@.venv/bin/python -c 'from nbdev.serve import proc_nbs; proc_nbs()' && cd _proc && quarto render --no-cache
+	@.venv/bin/python .ci/pages.py && cd _proc && quarto render --no-cache
 	@rm -rf _docs && mv _proc/_docs _docs
 
 clean: ## delete the environments, the report and built files; surveys, stores and runs stay
