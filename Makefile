@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. The rest is in `make help`; what they do is in .ci/*.py.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help env run outputs test test-slow test-browser lab readme site clean
+.PHONY: help env run outputs stale test test-slow test-browser lab readme site clean
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13 python3.14,\
   $(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))) python3)
@@ -33,6 +33,10 @@ outputs: env ## execute all notebooks on simulated galaxies and store their outp
 	@.venv/bin/python .ci/notebooks.py outputs
 	@.venv/bin/python .ci/readme.py
 
+stale: env ## list the notebooks whose outputs are older than their code, and make those again
+	@.venv/bin/python .ci/notebooks.py stale
+	@.venv/bin/python .ci/readme.py
+
 test: env ## every quick check
 	@.venv/bin/python .ci/checks.py quick
 
@@ -50,7 +54,8 @@ readme: env ## write README.md from nbs/index.ipynb
 
 site: env ## build the site into _docs/ (needs Quarto)
 	@command -v quarto >/dev/null || { echo 'make site needs Quarto: install it from https://quarto.org/docs/get-started'; exit 1; }
-	@.venv/bin/python -c 'from nbdev.serve import proc_nbs; proc_nbs()' && cd _proc && quarto render --no-cache
+	@.venv/bin/python .ci/notebooks.py fresh
+	@.venv/bin/python .ci/pages.py && cd _proc && quarto render --no-cache
 	@rm -rf _docs && mv _proc/_docs _docs
 
 clean: ## delete the environments, the report and built files; surveys, stores and runs stay

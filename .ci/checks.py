@@ -5,7 +5,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 import env
-from notebooks import NBS, ROOT, directives, faults, ordered, read
+import nbformat.v4 as nbf
+import pages
+from notebooks import NBS, ROOT, code, directives, faults, kept, ordered, plain, read
 
 TOOLS = env.VENV/'bin'
 
@@ -68,6 +70,14 @@ def house_rules():
         for i, what in faults(nb): say(f'cell {i}: stores {what}')
     if statistics.median(lengths) >= 10: broken.append(f'the median exported cell has {statistics.median(lengths):g} lines, 10 or more')
     need(not broken, '\n'.join(broken))
+
+def stored_outputs():
+    "no code cell changed and kept its old outputs; the hashes heed code, and neither comments nor prose"
+    of = lambda *sources: [plain(t) for t in code(nbf.new_notebook(cells=[nbf.new_code_cell(s) for s in sources] + [nbf.new_markdown_cell(sources[0])]))]
+    first = of('def f(x): # a number\n    "Twice."\n    return 2*x')
+    need(first == of('#| export\ndef f(\n    x # the half\n):\n    "The double of x."\n    return 2 * x'), 'a comment or a docstring changed the hash')
+    need(first != of('def f(x): return 3*x') and of('1') != of('1', '2') and of('%time 1') != of('%time 2'), 'changed code left the hash as it was')
+    need(not kept(), f'run make stale, or clear the outputs: code cells changed and old outputs were kept in {", ".join(map(str, kept()))}')
 
 def readme():
     "README.md is what index.ipynb says"
@@ -175,13 +185,20 @@ def report():
         pages = {p.relative_to(copy/'_report'/'notebooks').with_suffix('.ipynb') for p in (copy/'_report').rglob('notebooks/**/*.html')}
         need(pages == set(ordered()) and (copy/'_report'/'index.html').exists(), f'pages are missing from the report: {sorted(set(ordered())-pages)}\n{said}')
 
-def site():
-    "the site's inputs are made from every notebook"
+def looked_at(how):
+    "What is wrong with the site's settings, figures, references and links, or with its pages as pandoc reads them."
     with tempfile.TemporaryDirectory() as t:
-        copy = copy_tree(Path(t)/'copy')
-        python('-c', 'from nbdev.serve import proc_nbs; proc_nbs(n_workers=0)', cwd=copy)
-        lacking = [str(n) for n in [*ordered(), '_quarto.yml', 'sidebar.yml', 'styles.css'] if not (copy/'_proc'/n).exists()]
-        need(not lacking, f'missing from _proc: {lacking}')
+        wrong, said = pages.check(Path(t)/'_proc', how)
+    need(not wrong, '\n'.join(wrong))
+    print(f'      {said}', flush=True)
+
+def site_quickly():
+    "the site's settings, figures, citations and links hold, and pandoc reads every page without a warning"
+    looked_at(pages.Quickly)
+
+def site():
+    "so do the pages with the tables of all functions"
+    looked_at(pages.Pages)
 
 # --- which of them, in which order
 
@@ -189,7 +206,7 @@ def browser():
     "the galaxy browser, filtered, paged and clicked in JupyterLab in headless Chromium"
     python('.ci/browser.py')
 
-QUICK = [in_sync, house_rules, dependencies, readme, quick_import, survey, environment, wheel, installed]
+QUICK = [in_sync, house_rules, stored_outputs, dependencies, readme, site_quickly, quick_import, survey, environment, wheel, installed]
 SLOW = [survey, site, report, browser]      # what needs a browser, a network or patience joins these
 
 def attempt(check):

@@ -1,10 +1,13 @@
-"""Executes the notebooks in order with a real kernel: `run` leaves copies and a report in _report/, `outputs` stores the outputs in nbs/."""
-import base64, html, io, os, re, shutil, subprocess, sys, tempfile, time
+"""Executes the notebooks in order with a real kernel: `run` leaves copies and a report in _report/, `outputs` stores the outputs in nbs/,
+`stale` stores them again where the code has changed since, `fresh` only says where it has."""
+import ast, base64, hashlib, html, io, os, re, shutil, subprocess, sys, tempfile, time
+from functools import cache
 from pathlib import Path
 import nbformat, yaml
 from PIL import Image
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
+from IPython.core.inputtransformer2 import TransformerManager
 from nbdev.config import get_config
 from nbdev.process import extract_directives
 
@@ -32,6 +35,80 @@ def is_skipped(cell, flags):
     "Would `nbdev_test` leave this cell out as well?"
     d = directives(cell)
     return bool(flags & d.keys()) or (d.get('eval:') or [''])[0].lower() == 'false' or 'nbdev_export(' in cell.source
+
+# --- what stored outputs were made from
+
+PACKAGE = ROOT/'galaxy_nbdev'
+READS = {Path('06_evaluation.ipynb'): [Path(f'{n}.ipynb') for n in ('03_cnn', '04_resnet', '05_vit')]}     # whose runs it shows
+
+def plain(node):
+    "Parsed code as text: no comment, no docstring, no place in the file, the same for every version of Python."
+    if isinstance(node, list): return f'[{",".join(map(plain, node))}]'
+    if not isinstance(node, ast.AST): return repr(node)
+    documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node, clean=False) is not None
+    fields = [(k, v[1:] if documented and k == 'body' else v) for k, v in ast.iter_fields(node)]
+    return f'{type(node).__name__}({",".join(f"{k}={plain(v)}" for k, v in fields if v not in (None, []))})'
+
+def code(nb):
+    "The parsed code of every code cell."
+    return [ast.parse(TransformerManager().transform_cell(c.source)) for c in nb.cells if c.cell_type == 'code']
+
+def named(tree):
+    "Files of the project that parsed code imports, names as 'galaxy_nbdev.module:function', or reads from results/."
+    nodes = list(ast.walk(tree))
+    modules = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
+    for n in (n for n in nodes if isinstance(n, ast.ImportFrom)):
+        base = '.'.join(filter(None, ['galaxy_nbdev' if n.level else '', n.module]))
+        modules |= {base, *(f'{base}.{a.name}' for a in n.names)}
+    texts = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    modules |= {t.partition(':')[0] for t in texts}
+    files = {PACKAGE/f'{m.split(".")[1]}.py' for m in modules if re.fullmatch(r'galaxy_nbdev(\.\w+)+', m)}
+    if any(t == 'results' or t.startswith('results/') for t in texts): files |= {f for f in (ROOT/'results').glob('*.json') if any(t in (f.stem, f.name, f'results/{f.name}') for t in texts)}
+    return {f for f in files if f.is_file()}
+
+@cache
+def parsed(file):
+    "A file as `plain` text, and the files it names; a table of results names none."
+    tree = ast.parse(file.read_text(encoding='utf-8') if file.suffix == '.py' else '')
+    return plain(tree) if file.suffix == '.py' else file.read_text(encoding='utf-8'), named(tree)
+
+def used(trees):
+    "What parsed code names, and what the modules among it name in turn."
+    found, new = set(), {f for t in trees for f in named(t)}
+    while new:
+        found |= new
+        new = {f for m in new for f in parsed(m)[1]} - found
+    return found
+
+def digest(parts): return hashlib.sha256('\n'.join(parts).encode()).hexdigest()[:16]
+
+def made_from(name, nb=None):
+    "What a notebook's outputs are made from, as two hashes: its own code, and what it uses (modules, results, notebooks whose runs it reads)."
+    trees = code(nb or read(NBS/name))
+    files = [(f.name, parsed(f)[0]) for f in sorted(used(trees))]
+    runs = [plain(t) for n in READS.get(name, []) for t in code(read(NBS/n))]
+    return {'code': digest(map(plain, trees)), 'uses': digest([*(t for f in files for t in f), *runs])}
+
+def stale():
+    "Notebooks whose stored outputs were made from other code than there is now, and what changed."
+    res = {}
+    for name in ordered():
+        nb = read(NBS/name)
+        then, now = nb.metadata.get('galaxy', {}), made_from(name, nb)
+        changed = [said for k, said in (('code', 'its own code'), ('uses', 'what it uses')) if then.get(k) != now[k]]
+        if changed: res[name] = f'{" and ".join(changed)} changed' if then else 'its outputs do not say what made them'
+    return res
+
+def kept():
+    "Notebooks of which a code cell changed, and that kept outputs all the same."
+    notebooks = {name: read(NBS/name) for name in ordered()}
+    return [name for name, nb in notebooks.items() if 'galaxy' in nb.metadata and nb.metadata.galaxy.get('code') != made_from(name, nb)['code']
+            and any(c.get('outputs') for c in nb.cells)]
+
+def fresh():
+    "Stop where outputs are stale."
+    if found := stale():
+        raise Stopped('stale outputs, which `make stale` makes again:\n' + '\n'.join(f'  nbs/{n}: {why}' for n, why in found.items()))
 
 # --- the environment of a run
 
@@ -77,9 +154,9 @@ def short(text, head=25, tail=15):
     lines = text.strip().splitlines()
     return '\n'.join(lines if len(lines) <= head+tail else [*lines[:head], f'... {len(lines)-head-tail} lines ...', *lines[-tail:]])
 
-def each(folder, keep):
-    "Execute every notebook as if it lay in `folder`, with a line of progress for each; `keep(name, nb, seconds)` is called even for one that stops."
-    for name in [n for n in ordered() if os.environ.get('NB', '') in str(n)]:
+def each(folder, keep, only=None):
+    "Execute every notebook, or `only` these, as if it lay in `folder`, with a line of progress; `keep(name, nb, seconds)` is called even for one that stops."
+    for name in [n for n in ordered() if os.environ.get('NB', '') in str(n) and (only is None or n in only)]:
         print(f'{name.with_suffix("")!s:28}', end='', flush=True)
         start = time.monotonic()
         nb, error = execute(NBS/name, folder/name.parent)
@@ -151,7 +228,7 @@ def is_bar(output):
     data = output.get('data', {})
     return 'application/vnd.jupyter.widget-view+json' in data and bool(re.search(r'\d%\|', ''.join(data.get('text/plain', ''))))
 
-def outputs():
+def outputs(only=None):
     "Execute in a scratch copy on simulated galaxies; move the notebooks back into nbs/ only if every output may be stored."
     if os.environ.get('PROFILE', 'demo') != 'demo' or os.environ.get('DATA', 'simulated') != 'simulated' or os.environ.get('KIND'):
         sys.exit('make outputs stores results of profile demo on simulated galaxies only: call it without PROFILE, DATA and KIND')
@@ -168,14 +245,23 @@ def outputs():
                 elif c.cell_type == 'code': c.outputs = [o for o in c.outputs if not is_bar(o)]
             for o in [o for c in nb.cells if c.cell_type == 'code' for o in c.outputs if 'image/png' in o.get('data', {})]:
                 o.data['image/png'] = smaller(o.data['image/png'])
+            nb.metadata['galaxy'] = made_from(name, nb)
             nbformat.write(nb, folder/name)
             wrong.extend(f'nbs/{name} cell {i}: {what}' for i, what in faults(nb))
-        each(folder, keep)
+        each(folder, keep, only)
         if wrong: raise Stopped('nothing was stored; these outputs must not be:\n  ' + '\n  '.join(wrong))
         subprocess.run([sys.executable, Path(sys.executable).with_name('nbdev_clean')], cwd=scratch, check=True)
         for name in ordered(): shutil.copy(folder/name, NBS/name)
 
+def again():
+    "List what is stale, and execute that alone; with a notebook that shows runs, those that made them where the runs are not there."
+    found = stale()
+    for name, why in found.items(): print(f'stale: nbs/{name}: {why}', flush=True)
+    lacking = [m for n in found for m in READS.get(n, []) if not any((ROOT/'runs'/'demo').glob('*/*/provenance.json'))]
+    if found: outputs({*found, *lacking})
+    else: print('every stored output is of the code as it is')
+
 if __name__ == '__main__':
-    try: {'run': run, 'outputs': outputs}[sys.argv[1]]()
+    try: {'run': run, 'outputs': outputs, 'stale': again, 'fresh': fresh}[sys.argv[1]]()
     except Stopped as e: sys.exit(f'\n{e}')
     except KeyboardInterrupt: sys.exit('\nstopped')

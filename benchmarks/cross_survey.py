@@ -40,7 +40,7 @@ def own_baselines(df):
 
 def judged(learn, df):
     "RMSE with one view and with eight, and the correlation of some classes."
-    p, y = metrics.paired(predict(learn, df, tta='dihedral8'), df)
+    p, y = (t.to_numpy() for t in metrics.paired(predict(learn, df, tta='dihedral8'), df))
     at = [CLASSES.index(c) for c in SHOWN]
     return {'rmse': metrics.rmse(*metrics.paired(predict(learn, df), df)), 'rmse_tta8': metrics.rmse(p, y),
             'correlation': {c: float(np.corrcoef(p[:, i], y[:, i])[0, 1]) for c, i in zip(SHOWN, at)}}
