@@ -183,7 +183,7 @@ def fit_gradually(self:Learner,
     if len(encoder_groups(self.model)) < 2 or self.opt is not None and len(self.opt.param_lists) < 2: raise ValueError('gradual unfreezing needs groups of layers: take a network of galaxy_encoder')
     self.fit_one_cycle(epochs, slice(lr/100, lr), cbs=L(cbs)+[Unfreeze()], start_epoch=start_epoch)
 
-# %% ../nbs/04_resnet.ipynb #c23ec9b9
+# %% ../nbs/04_resnet.ipynb #4e9095fe
 def feature_maps(
     net:nn.Module,      # an encoder of timm
     x:torch.Tensor,     # (n, 3, size, size) normalised images
@@ -204,13 +204,16 @@ def grad_cam(
     column:str,         # a class that the network answers
     stage:int=-1        # as `feature_maps` takes it
 )->torch.Tensor:        # (n, size, size) from 0 to 1, each image by itself; all 0 where nothing raises the answer
-    "Where in an image lies what raises an answer (Selvaraju et al. 2017, arXiv:1610.02391); raises `ValueError` for a class that is not answered."
+    "Where in an image lies what raises an answer (Selvaraju et al. 2017, arXiv:1610.02391), mean over eight views; raises `ValueError` for a class that is not answered."
     if column not in learn.dls.vocab: raise ValueError(f'the network does not answer {column}: it answers {", ".join(learn.dls.vocab)}')
-    x = x.detach().clone().as_subclass(torch.Tensor).to(next(learn.model.parameters()).device).requires_grad_()
-    maps, logits = feature_maps(learn.model.eval(), x, stage)
-    answer = learn.loss_func.activation(logits)[:, list(learn.dls.vocab).index(column)]
-    weight = torch.autograd.grad(answer.sum(), maps)[0].mean((2, 3), keepdim=True)
-    cam = F.interpolate((weight*maps).sum(1, keepdim=True).relu(), x.shape[2:], mode='bilinear', align_corners=False)[:, 0].detach().cpu()
+    x, model, at = x.detach().as_subclass(torch.Tensor).to(next(learn.model.parameters()).device), learn.model.eval(), list(learn.dls.vocab).index(column)
+    def one_view(v):
+        maps, logits = feature_maps(model, v.clone().requires_grad_(), stage)
+        weight = torch.autograd.grad(learn.loss_func.activation(logits)[:, at].sum(), maps)[0].mean((2, 3), keepdim=True)
+        return F.interpolate((weight*maps).sum(1, keepdim=True).relu().detach(), v.shape[2:], mode='bilinear', align_corners=False)
+    turned = [torch.rot90(one_view(torch.rot90(x, k, (2, 3))), -k, (2, 3)) for k in range(4)]
+    mirrored = [torch.rot90(one_view(torch.rot90(x.flip(3), k, (2, 3))), -k, (2, 3)).flip(3) for k in range(4)]
+    cam = sum(turned+mirrored)[:, 0].cpu()
     return cam/cam.amax((1, 2), keepdim=True).clamp(min=1e-20)
 
 def plot_grad_cam(
@@ -226,8 +229,8 @@ def plot_grad_cam(
         cams = [None]*len(df) if stage is None else grad_cam(learn, x, column, stage)
         for ax, path, cam in zip(row, df.path, cams):
             show_galaxy(ax, path, lambda f: thumbnail(f, crop or 10**6, 128).convert('RGB' if cam is None else 'L').convert('RGB'))
-            if cam is not None: ax.imshow(cam, extent=(-.5, 127.5, 127.5, -.5), cmap='cividis', alpha=.25+.5*np.clip(np.kron(cam, np.ones((1, 1))), 0, 1))
-        row[0].text(-.05, .5, 'galaxy' if stage is None else f'stage {stage}', transform=row[0].transAxes, rotation=90, ha='right', va='center', fontsize=8)
+            if cam is not None: ax.imshow(cam, extent=(-.5, 127.5, 127.5, -.5), cmap='cividis', vmin=0, vmax=1, alpha=.8*cam.numpy())
+        row[0].text(-.05, .5, 'galaxy' if stage is None else learn.model.feature_info[stage]['module'], transform=row[0].transAxes, rotation=90, ha='right', va='center', fontsize=8)
     for ax, votes in zip(axs[0], df[column]): ax.set_title(f'{votes:.2f}', fontsize=8)
     fig.suptitle(f'what raises "{ANSWERS.answer[column]}" ({column}; above each galaxy the volunteers\' fraction): {named(df)}', fontsize=9)
     plt.close(fig)
@@ -271,7 +274,7 @@ def _embed_part(learn, df, store, bs, file):
     if file: out.to_parquet(new := file.with_suffix('.new')); os.replace(new, file)
     return out
 
-# %% ../nbs/04_resnet.ipynb #d13b5fbe
+# %% ../nbs/04_resnet.ipynb #cfcdb44e
 def _vectors(e): return e.drop(columns='galaxy_id').to_numpy('float32')
 
 def embedding_map(
@@ -308,12 +311,12 @@ def plot_map(
     t, place = df.set_index('galaxy_id').loc[xy.galaxy_id], (xy[['x', 'y']]-xy[['x', 'y']].min())/(xy[['x', 'y']].max()-xy[['x', 'y']].min())
     fig, (a, b) = plt.subplots(1, 2, figsize=(8, 4), FigureClass=Sheet, layout='constrained')
     points = a.scatter(place.x, place.y, s=6, c=t[column], cmap='cividis', vmin=0, vmax=1)
-    fig.colorbar(points, ax=a, location='bottom', shrink=.7, label=f'fraction "{ANSWERS.answer[column]}"')
+    fig.colorbar(points, ax=a, location='bottom', shrink=.6, aspect=40, pad=.02, label=f'fraction "{ANSWERS.answer[column]}"')
     cell = (place*cells).clip(upper=cells-1e-6).to_numpy().astype(int)
     off = np.hypot(*(place.to_numpy()*cells-cell-.5).T)
     for i in pd.Series(off).groupby(cell[:, 0]*cells+cell[:, 1]).idxmin(): b.imshow(thumbnail(t.path.iloc[i], size=48), extent=(cell[i, 0], cell[i, 0]+1, cell[i, 1], cell[i, 1]+1))
     b.set(xlim=(0, cells), ylim=(0, cells), facecolor='#EEEEEE')
-    for ax in (a, b): ax.set(xticks=[], yticks=[], aspect='equal')
+    for ax in (a, b): ax.set(xticks=[], yticks=[], aspect='equal'); ax.spines[:].set_visible(False)
     fig.suptitle(f'embeddings: {named(df)}', fontsize=9); plt.close(fig)
     return fig
 
