@@ -103,7 +103,7 @@ def galaxy_encoder(
     net.splitter, net.remember = encoder_groups, {'name': arch, **args, 'pretrained': False, 'weights': None, 'pretrained_on': seen} if seen else {}
     return net
 
-# %% ../nbs/04_resnet.ipynb #f00ac967
+# %% ../nbs/04_resnet.ipynb #f4c97f44
 def online(
     url:str|None,           # of a server
     patience:float=1.5      # seconds
@@ -183,7 +183,7 @@ def fit_gradually(self:Learner,
     if len(encoder_groups(self.model)) < 2 or self.opt is not None and len(self.opt.param_lists) < 2: raise ValueError('gradual unfreezing needs groups of layers: take a network of galaxy_encoder')
     self.fit_one_cycle(epochs, slice(lr/100, lr), cbs=L(cbs)+[Unfreeze()], start_epoch=start_epoch)
 
-# %% ../nbs/04_resnet.ipynb #4e9095fe
+# %% ../nbs/04_resnet.ipynb #e7b4e6ec
 def feature_maps(
     net:nn.Module,      # an encoder of timm
     x:torch.Tensor,     # (n, 3, size, size) normalised images
@@ -216,6 +216,7 @@ def grad_cam(
     cam = sum(turned+mirrored)[:, 0].cpu()
     return cam/cam.amax((1, 2), keepdim=True).clamp(min=1e-20)
 
+# %% ../nbs/04_resnet.ipynb #3cb2bd20
 def plot_grad_cam(
     learn:Learner,          # made by `galaxy_learner`
     df:pd.DataFrame,        # a catalogue of a few galaxies
@@ -236,7 +237,7 @@ def plot_grad_cam(
     plt.close(fig)
     return fig
 
-# %% ../nbs/04_resnet.ipynb #b220e8b4
+# %% ../nbs/04_resnet.ipynb #a126c8d3
 def embed(
     learn:Learner,      # with an encoder of timm
     df:pd.DataFrame,    # a catalogue: galaxy_id, path
@@ -254,6 +255,7 @@ def embed(
     out.attrs = df.attrs | {'encoder': f'{learn.settings["arch"]} {learn.settings["settings"]}', 'model': learn.settings.get('recipe', 'network')}
     return out
 
+# %% ../nbs/04_resnet.ipynb #3c1ffc3c
 def _part_files(learn, parts, dest):
     "A file for each part, named by its galaxies and by the network's weights."
     dest.mkdir(parents=True, exist_ok=True)
@@ -274,7 +276,7 @@ def _embed_part(learn, df, store, bs, file):
     if file: out.to_parquet(new := file.with_suffix('.new')); os.replace(new, file)
     return out
 
-# %% ../nbs/04_resnet.ipynb #cfcdb44e
+# %% ../nbs/04_resnet.ipynb #19b80887
 def _vectors(e): return e.drop(columns='galaxy_id').to_numpy('float32')
 
 def embedding_map(
@@ -301,6 +303,7 @@ def similar(
     out = pd.DataFrame({'of': np.repeat(ids, near.shape[1]), 'galaxy_id': e.galaxy_id.to_numpy()[near.ravel()], 'distance': distance.ravel()})
     return out[out.of != out.galaxy_id].groupby('of', sort=False).head(n).reset_index(drop=True)
 
+# %% ../nbs/04_resnet.ipynb #1157ddc0
 def plot_map(
     xy:pd.DataFrame,        # from `embedding_map`
     df:pd.DataFrame,        # a catalogue that holds these galaxies
@@ -320,7 +323,7 @@ def plot_map(
     fig.suptitle(f'embeddings: {named(df)}', fontsize=9); plt.close(fig)
     return fig
 
-# %% ../nbs/04_resnet.ipynb #40bd6fbb
+# %% ../nbs/04_resnet.ipynb #a1356b46
 def plot_similar(
     found:pd.DataFrame, # from `similar`
     df:pd.DataFrame     # a catalogue that holds these galaxies
