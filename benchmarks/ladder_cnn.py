@@ -14,16 +14,19 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_ladder'))      # its runs stay apart from those of the notebooks
 import numpy as np, torch
 import rival
+from fastai.callback.mixup import MixUp
+from safetensors.torch import load_model
 from galaxy_nbdev import metrics, profile, sources
-from galaxy_nbdev.dataloaders import GalaxyAugment, GalaxyDataLoaders, data_hash, kfold_ids
+from galaxy_nbdev.dataloaders import GalaxyAugment, GalaxyDataLoaders, data_hash, kfold_ids, split_ids
 from galaxy_nbdev.evaluation import predict
 from galaxy_nbdev.learner import galaxy_learner, read_history, run_folder, train_run
 from galaxy_nbdev.schema import CLASSES
+from galaxy_nbdev.simulate import VERSION, simulate_survey
 
 RESULTS = Path(__file__).parents[1]/'results'/'ladder_cnn.json'
-START = dict(epochs=6, lr=3e-3, bs=64, fit='fit', wd=0., head='sigmoid', loss='mse', zoom=None, brightness=[.8, 1.2], crop=212)       # zoom None: no augmentation
+START = dict(epochs=6, lr=3e-3, bs=64, fit='fit', wd=0., head='sigmoid', loss='mse', zoom=None, brightness=[.8, 1.2], crop=212, mixup=0., pretrain=0)       # zoom None: no augmentation; pretrain: simulated galaxies to train on before
 CHANGES = {'course recipe': {}, '+ augmentation': dict(zoom=[.8, 1.2]), '+ one cycle': dict(fit='fit_one_cycle', wd=.05), '+ tree head': dict(head='tree'),
-           '+ 200 epochs': dict(epochs=200), '+ 450 epochs': dict(epochs=450)}
+           '+ 200 epochs': dict(epochs=200), '+ simulated pretraining': dict(pretrain=6000)}
 REFERENCES = {'plain PyTorch, course recipe': dict(epochs=6, plain=True), 'plain PyTorch, 200 epochs': dict(epochs=200, plain=False)}
 
 def recipes(own):
@@ -35,17 +38,36 @@ def recipes(own):
     if own: found.append((len(found)+1, 'tried: '+' '.join(f'{k}={v}' for k, v in own.items()), settings | own))
     return found + [(20+i, name, s) for i, (name, s) in enumerate(REFERENCES.items())]
 
+def short_hash(s): return hashlib.sha256(json.dumps(s, sort_keys=True).encode()).hexdigest()[:8]
+
+PRETRAINING = dict(epochs=40, lr=3e-3)
+
+def simulated_start(n, s, seed):
+    "A run of the same network on n simulated galaxies, trained once and shared by all folds; minutes it took."
+    root = simulate_survey(n, 77, Path(os.environ['GALAXY_HOME'])/f'pretraining-v{VERSION}-n{n}', layout='simulated')
+    df = sources.catalogue(root)
+    dls = GalaxyDataLoaders.from_catalogue(df, split_ids(df.galaxy_id, test=0, valid=.02), size=64, crop=s['crop'], bs=s['bs'], augment=[GalaxyAugment(zoom=s['zoom'], brightness=s['brightness'])])
+    learn = galaxy_learner(dls, 'galaxy_nbdev.cnn:galaxy_cnn', head=s['head'], wd=s['wd'], seed=seed)
+    name = 'pretraining-'+short_hash([s[k] for k in ('crop', 'bs', 'head', 'wd', 'zoom', 'brightness')])
+    folder = run_folder(learn, name, seed)
+    if not folder.exists(): train_run(learn, name, **PRETRAINING, seed=seed)
+    return folder, read_history(folder).seconds.sum()/60
+
 def climb(df, settings, held, seed):
     "Train one recipe on one fold and score it."
     s = dict(settings)
     augment = [GalaxyAugment(zoom=s['zoom'], brightness=s['brightness'])] if s['zoom'] else False
     dls = GalaxyDataLoaders.from_catalogue(df, held, size=64, crop=s['crop'], bs=s['bs'], augment=augment, counts=s['loss'] == 'votes')
-    learn = galaxy_learner(dls, 'galaxy_nbdev.cnn:galaxy_cnn', head=s['head'], loss=s['loss'], wd=s['wd'], seed=seed)
-    name = 'cnn-'+hashlib.sha256(json.dumps(s, sort_keys=True).encode()).hexdigest()[:8]
+    learn = galaxy_learner(dls, 'galaxy_nbdev.cnn:galaxy_cnn', head=s['head'], loss=s['loss'], wd=s['wd'], seed=seed, cbs=[MixUp(s['mixup'])] if s['mixup'] else None)
+    before = 0.
+    if s['pretrain']:
+        folder, before = simulated_start(s['pretrain'], s, seed)
+        load_model(learn.model, folder/'weights.safetensors')
+    name = f'cnn-{short_hash(s)}'
     train_run(learn, name, s['epochs'], lr=s['lr'], seed=seed, fit=s['fit'])
     test = df[held.to_numpy()]
     rmse = lambda tta: metrics.rmse(*metrics.paired(predict(learn, test, tta=tta), test))
-    return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8'), 'minutes': read_history(run_folder(learn, name, seed)).seconds.sum()/60,
+    return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8'), 'minutes': read_history(run_folder(learn, name, seed)).seconds.sum()/60, 'minutes_before': before,
             'parameters': sum(w.numel() for w in learn.model.parameters()), 'device': str(dls.device)}
 
 def parts(df, inside):

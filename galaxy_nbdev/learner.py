@@ -10,9 +10,9 @@ __all__ = ['HEADS', 'LOSSES', 'HISTORY', 'SigmoidHead', 'question_tree', 'down_t
            'run_folder', 'train_run', 'read_history', 'predict_part', 'run_metrics', 'plot_history', 'LiveCurve',
            'load_run']
 
-# %% ../nbs/foundations/learner.ipynb #6303b0b9
+# %% ../nbs/foundations/learner.ipynb #1c3000ca
 import fastai.callback.schedule    # gives Learner its fit_one_cycle
-import hashlib, importlib, inspect, io, json, os, random, shutil, time
+import gc, hashlib, importlib, inspect, io, json, os, random, shutil, time
 from functools import partial
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
@@ -279,11 +279,11 @@ class BFloat16(Callback):
         self.autocast.__enter__()
     def after_pred(self): self.autocast.__exit__(None, None, None)
 
-# %% ../nbs/foundations/learner.ipynb #a1197ff7
+# %% ../nbs/foundations/learner.ipynb #bcdb9b84
 class KeepRun(Callback):
     "Seed every epoch; after it, write the history, the best weights so far, and a checkpoint to resume from."
     order = 55      # after fastai's recorder, before the callbacks that may end the training
-    def __init__(self, folder, seed, bar, history, done): self.folder, self.seed, self.bar, self.history, self.done = folder, seed, bar, history, done
+    def __init__(self, folder, seed, bar, history, done): self.folder, self.seed, self.bar, self.history, self.done, self.swept = folder, seed, bar, history, done, time.time()
 
     def before_epoch(self):
         if self.epoch < self.done: return self._remember()
@@ -307,6 +307,7 @@ class KeepRun(Callback):
         _write_history(self.folder/'history.csv', self.history)
         _checkpoint(self.folder, self.learn, self.epoch+1)
         self.bar.update(); self.bar.set_postfix_str(f'train {row[1]:.4f}, held out {row[2]:.4f}')
+        if time.time() > self.swept+10: gc.collect(); self.swept = time.time()      # an epoch's loader and its last batch hold each other
 
 # %% ../nbs/foundations/learner.ipynb #5df20998
 HISTORY = ['epoch', 'train_loss', 'valid_loss', 'rmse', 'mae', 'seconds']
