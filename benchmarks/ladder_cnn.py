@@ -26,7 +26,7 @@ from galaxy_nbdev.simulate import VERSION, simulate_survey
 RESULTS = Path(__file__).parents[1]/'results'/'ladder_cnn.json'
 START = dict(epochs=6, lr=3e-3, bs=64, fit='fit', wd=0., head='sigmoid', loss='mse', zoom=None, brightness=[.8, 1.2], crop=212, mixup=0., pretrain=0)       # zoom None: no augmentation; pretrain: simulated galaxies to train on before
 CHANGES = {'course recipe': {}, '+ augmentation': dict(zoom=[.8, 1.2]), '+ one cycle': dict(fit='fit_one_cycle', wd=.05), '+ tree head': dict(head='tree'),
-           '+ 200 epochs': dict(epochs=200), '+ 450 epochs': dict(epochs=450)}
+           '+ 200 epochs': dict(epochs=200), '+ simulated pretraining': dict(pretrain=6000)}
 SEEDS = 3
 REFERENCES = {'plain PyTorch, course recipe': dict(epochs=6, plain=True), 'plain PyTorch, 200 epochs': dict(epochs=200, plain=False)}
 
