@@ -103,11 +103,11 @@ def galaxy_encoder(
     net.splitter, net.remember = encoder_groups, {'name': arch, **args, 'pretrained': False, 'weights': None, 'pretrained_on': seen} if seen else {}
     return net
 
-# %% ../nbs/04_resnet.ipynb #f4c97f44
+# %% ../nbs/04_resnet.ipynb #7df059aa
 def online(
     url:str|None,           # of a server
     patience:float=1.5      # seconds
-)->bool:
+)->bool:                    # False also where the user has set HF_HUB_OFFLINE
     "Whether a server answers, by the proxy that is set, if any; within `patience` even where names are not resolved."
     answers = []
     def ask():
@@ -216,13 +216,13 @@ def grad_cam(
     cam = sum(turned+mirrored)[:, 0].cpu()
     return cam/cam.amax((1, 2), keepdim=True).clamp(min=1e-20)
 
-# %% ../nbs/04_resnet.ipynb #3cb2bd20
+# %% ../nbs/04_resnet.ipynb #2dff41c5
 def plot_grad_cam(
     learn:Learner,          # made by `galaxy_learner`
     df:pd.DataFrame,        # a catalogue of a few galaxies
     column:str,             # a class that the network answers
     stages:tuple=(-3, -2)   # a row each
-)->plt.Figure:
+)->plt.Figure:              # the galaxies above, a row for each stage below
     "Galaxies, and over each where the network looks for an answer; raises as `grad_cam`."
     x, crop = learn.dls.test_dl(df, bs=len(df)).one_batch()[0], learn.dls.crop
     fig, axs = plt.subplots(len(stages)+1, len(df), figsize=(8, .5+8/len(df)*(len(stages)+1)), squeeze=False, FigureClass=Sheet, layout='constrained')
@@ -303,13 +303,13 @@ def similar(
     out = pd.DataFrame({'of': np.repeat(ids, near.shape[1]), 'galaxy_id': e.galaxy_id.to_numpy()[near.ravel()], 'distance': distance.ravel()})
     return out[out.of != out.galaxy_id].groupby('of', sort=False).head(n).reset_index(drop=True)
 
-# %% ../nbs/04_resnet.ipynb #1157ddc0
+# %% ../nbs/04_resnet.ipynb #8b55950a
 def plot_map(
     xy:pd.DataFrame,        # from `embedding_map`
     df:pd.DataFrame,        # a catalogue that holds these galaxies
     column:str='Class1.1',  # gives the colour
     cells:int=12            # pictures along each side
-)->plt.Figure:
+)->plt.Figure:              # points on the left, pictures on the right
     "The map as points, coloured by a fraction, and as pictures: in each cell the galaxy nearest to its middle."
     t, place = df.set_index('galaxy_id').loc[xy.galaxy_id], (xy[['x', 'y']]-xy[['x', 'y']].min())/(xy[['x', 'y']].max()-xy[['x', 'y']].min())
     fig, (a, b) = plt.subplots(1, 2, figsize=(8, 4), FigureClass=Sheet, layout='constrained')
@@ -323,11 +323,11 @@ def plot_map(
     fig.suptitle(f'embeddings: {named(df)}', fontsize=9); plt.close(fig)
     return fig
 
-# %% ../nbs/04_resnet.ipynb #a1356b46
+# %% ../nbs/04_resnet.ipynb #88d98592
 def plot_similar(
     found:pd.DataFrame, # from `similar`
     df:pd.DataFrame     # a catalogue that holds these galaxies
-)->plt.Figure:
+)->plt.Figure:          # a row for each of `found.of`
     "A row for each galaxy: itself, and those like it with their distances."
     path, rows = df.set_index('galaxy_id').path, list(found.groupby('of', sort=False))
     n = 1+max(len(t) for _, t in rows)
