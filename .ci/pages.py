@@ -292,7 +292,7 @@ def check(proc=PROC, how=Pages):
 STYLE = """<style>
 body {font: 16px/1.55 system-ui, sans-serif; color: #222; max-width: 54rem; margin: 0 auto; padding: 1rem; overflow-wrap: break-word}
 nav {font-size: .9rem; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; border-bottom: 1px solid #ddd; padding-bottom: .5rem}
-h1, h2, h3 {line-height: 1.25} a {color: #0b5394} blockquote {margin-left: 0; color: #555; font-style: italic}
+h1, h2, h3 {line-height: 1.25} header h1 {margin: 1.2rem 0 .2rem} a {color: #0b5394} blockquote {margin-left: 0; color: #555; font-style: italic}
 img {max-width: 100%; height: auto} figure {margin: 1.2rem 0} figcaption {font-size: .9rem; color: #555}
 pre {overflow-x: auto; font-size: .82rem; line-height: 1.4; padding: .6rem .8rem; background: #fff; border-left: 3px solid #e3e3e3} div.sourceCode pre, pre.sourceCode {background: #f6f6f6; border: 0; border-radius: 4px}
 .cell {overflow-x: auto} table {border-collapse: collapse; font-size: .85rem} td, th {padding: .2rem .7rem .2rem 0; text-align: left} math {overflow-x: auto}
@@ -306,7 +306,8 @@ def report_page(name, nb, names, folder):
     "An executed notebook as a page that is read without a network; `folder` is that of the report's notebooks."
     up, at = '../'*(len(name.parts)-1), names.index(name)
     link = lambda to, text: f'<a href="{up}{to.with_suffix(".html").as_posix()}">{text}</a>'
-    nav = [f'<a href="../{up}index.html">all notebooks</a>'] + [link(names[at-1], f'← {names[at-1].stem}')]*(at > 0) + [link(names[at+1], f'{names[at+1].stem} →')]*(at+1 < len(names))
+    near = [link(n, text.format(n.stem)) for i, text in ((at-1, '← {}'), (at+1, '{} →')) if 0 <= i < len(names) for n in [names[i]]]
+    nav = [f'<a href="../{up}index.html">all notebooks</a>', *near]
     nav += [f'<a href="{name.name}">this one, executed (.ipynb)</a>']
     with tempfile.TemporaryDirectory() as t:
         t = Path(t)
@@ -317,6 +318,7 @@ def report_page(name, nb, names, folder):
         (t/'head.html').write_text(STYLE, encoding='utf-8')
         (t/'nav.html').write_text(f'<nav>{"".join(nav)}</nav>' , encoding='utf-8')
         front = front_matter(page)
+        if 'description' in front: page.cells.insert(1, nbformat.v4.new_markdown_cell(f'> {front["description"]}'))
         text, warned = as_html(page, NBS, '-H', str(t/'head.html'), '-B', str(t/'nav.html'), '-V', 'document-css=false', '-M', f'pagetitle={front.get("title", name.stem)}', '-M', 'lang=en', pictures=True)
     if warned: print(f'\n{name}: pandoc warns: {warned}', file=sys.stderr)
     (folder/name).with_suffix('.html').write_text(text, encoding='utf-8')
