@@ -124,7 +124,7 @@ def check_notebooks():
             for d in directives(c):
                 if not d.endswith(':') and d not in NBDEV: say(f'cell {i}: nbdev knows no directive {d}')
             label = options(c).get('label', '')
-            if 'hide' not in directives(c) and not label.startswith('fig-') and any('image/png' in o.get('data', {}) for o in c.outputs): say(f'cell {i}: a picture without label and caption')
+            if 'hide' not in directives(c) and not label.startswith('fig-') and any(map(drawn, c.outputs)): say(f'cell {i}: a picture without label and caption')
         labels = [options(c)['label'] for c in nb.cells if c.cell_type == 'code' and 'label' in options(c)]
         for l in {l for l in labels if labels.count(l) > 1}: say(f': two cells are labelled {l}')
         figs, refs = figures(nb), set(referred(prose(nb)))
@@ -203,13 +203,19 @@ def make(proc=PROC, how=Pages):
 
 # --- pages, read by pandoc
 
+PICTURES = ('image/png', 'image/jpeg')
+
+def drawn(o):
+    "A stored picture as an address that holds it, or None."
+    return next((f'data:{k};base64,{"".join(o.data[k]).strip()}' for k in PICTURES if k in o.get('data', {})), None)
+
 def output(o):
     "An output as Quarto hands it to pandoc; a picture stands by itself, see `markdown`."
     data = o.get('data', {})
     text = lambda k: ''.join(data[k])
     if 'text/markdown' in data: return text('text/markdown')
     if 'text/html' in data: return f'```{{=html}}\n{text("text/html")}\n```'
-    if 'image/png' in data: return ''
+    if any(k in data for k in PICTURES): return ''
     if o.output_type == 'error':
         said = re.sub(r'\x1b\[[\d;]*m', '', '\n'.join(o.traceback))
         return f'```\n{said}\n```'
@@ -226,7 +232,7 @@ def markdown(nb, pictures=False):
         o = options(c)
         code = '\n'.join(line for line in c.source.splitlines() if not line.startswith('#|')).strip()
         shown = [f'```python\n{code}\n```'] if o.get('echo', True) and code else []
-        images = [f'data:image/png;base64,{"".join(out.data["image/png"]).strip()}' for out in c.outputs if 'image/png' in out.get('data', {})] if pictures else ['figure.png']
+        images = [d for out in c.outputs if (d := drawn(out))] if pictures else ['figure.png']
         figure = []
         if o.get('label', '') in numbers:
             alt = str(o.get('fig-alt', '')).replace('"', "'")
