@@ -111,7 +111,7 @@ def figures(nb):
     "Options of the cells that draw a figure with a label, by label."
     return {o['label']: o for c in nb.cells if c.cell_type == 'code' and 'hide' not in directives(c) and (o := options(c)).get('label', '').startswith('fig-')}
 
-UNREFERENCED = {'04_resnet.ipynb', '05_vit.ipynb'}      # their text names their figures without @fig- so far
+UNREFERENCED = {'05_vit.ipynb'}      # their text names their figures without @fig- so far
 
 def check_notebooks():
     "What is wrong with the notebooks' options, figures, citations and links to one another."
