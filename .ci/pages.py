@@ -124,7 +124,7 @@ def check_notebooks():
             for d in directives(c):
                 if not d.endswith(':') and d not in NBDEV: say(f'cell {i}: nbdev knows no directive {d}')
             label = options(c).get('label', '')
-            if 'hide' not in directives(c) and not label.startswith('fig-') and any('image/png' in o.get('data', {}) for o in c.outputs): say(f'cell {i}: a picture without label and caption')
+            if 'hide' not in directives(c) and not label.startswith('fig-') and any(map(drawn, c.outputs)): say(f'cell {i}: a picture without label and caption')
         labels = [options(c)['label'] for c in nb.cells if c.cell_type == 'code' and 'label' in options(c)]
         for l in {l for l in labels if labels.count(l) > 1}: say(f': two cells are labelled {l}')
         figs, refs = figures(nb), set(referred(prose(nb)))
@@ -203,13 +203,19 @@ def make(proc=PROC, how=Pages):
 
 # --- pages, read by pandoc
 
+PICTURES = ('image/png', 'image/jpeg')
+
+def drawn(o):
+    "A stored picture as an address that holds it, or None."
+    return next((f'data:{k};base64,{"".join(o.data[k]).strip()}' for k in PICTURES if k in o.get('data', {})), None)
+
 def output(o):
     "An output as Quarto hands it to pandoc; a picture stands by itself, see `markdown`."
     data = o.get('data', {})
     text = lambda k: ''.join(data[k])
     if 'text/markdown' in data: return text('text/markdown')
     if 'text/html' in data: return f'```{{=html}}\n{text("text/html")}\n```'
-    if 'image/png' in data: return ''
+    if any(k in data for k in PICTURES): return ''
     if o.output_type == 'error':
         said = re.sub(r'\x1b\[[\d;]*m', '', '\n'.join(o.traceback))
         return f'```\n{said}\n```'
@@ -226,7 +232,7 @@ def markdown(nb, pictures=False):
         o = options(c)
         code = '\n'.join(line for line in c.source.splitlines() if not line.startswith('#|')).strip()
         shown = [f'```python\n{code}\n```'] if o.get('echo', True) and code else []
-        images = [f'data:image/png;base64,{"".join(out.data["image/png"]).strip()}' for out in c.outputs if 'image/png' in out.get('data', {})] if pictures else ['figure.png']
+        images = [d for out in c.outputs if (d := drawn(out))] if pictures else ['figure.png']
         figure = []
         if o.get('label', '') in numbers:
             alt = str(o.get('fig-alt', '')).replace('"', "'")
@@ -292,7 +298,7 @@ def check(proc=PROC, how=Pages):
 STYLE = """<style>
 body {font: 16px/1.55 system-ui, sans-serif; color: #222; max-width: 54rem; margin: 0 auto; padding: 1rem; overflow-wrap: break-word}
 nav {font-size: .9rem; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; border-bottom: 1px solid #ddd; padding-bottom: .5rem}
-h1, h2, h3 {line-height: 1.25} a {color: #0b5394} blockquote {margin-left: 0; color: #555; font-style: italic}
+h1, h2, h3 {line-height: 1.25} header h1 {margin: 1.2rem 0 .2rem} a {color: #0b5394} blockquote {margin-left: 0; color: #555; font-style: italic}
 img {max-width: 100%; height: auto} figure {margin: 1.2rem 0} figcaption {font-size: .9rem; color: #555}
 pre {overflow-x: auto; font-size: .82rem; line-height: 1.4; padding: .6rem .8rem; background: #fff; border-left: 3px solid #e3e3e3} div.sourceCode pre, pre.sourceCode {background: #f6f6f6; border: 0; border-radius: 4px}
 .cell {overflow-x: auto} table {border-collapse: collapse; font-size: .85rem} td, th {padding: .2rem .7rem .2rem 0; text-align: left} math {overflow-x: auto}
@@ -306,7 +312,8 @@ def report_page(name, nb, names, folder):
     "An executed notebook as a page that is read without a network; `folder` is that of the report's notebooks."
     up, at = '../'*(len(name.parts)-1), names.index(name)
     link = lambda to, text: f'<a href="{up}{to.with_suffix(".html").as_posix()}">{text}</a>'
-    nav = [f'<a href="../{up}index.html">all notebooks</a>'] + [link(names[at-1], f'← {names[at-1].stem}')]*(at > 0) + [link(names[at+1], f'{names[at+1].stem} →')]*(at+1 < len(names))
+    near = [link(n, text.format(n.stem)) for i, text in ((at-1, '← {}'), (at+1, '{} →')) if 0 <= i < len(names) for n in [names[i]]]
+    nav = [f'<a href="../{up}index.html">all notebooks</a>', *near]
     nav += [f'<a href="{name.name}">this one, executed (.ipynb)</a>']
     with tempfile.TemporaryDirectory() as t:
         t = Path(t)
@@ -317,6 +324,7 @@ def report_page(name, nb, names, folder):
         (t/'head.html').write_text(STYLE, encoding='utf-8')
         (t/'nav.html').write_text(f'<nav>{"".join(nav)}</nav>' , encoding='utf-8')
         front = front_matter(page)
+        if 'description' in front: page.cells.insert(1, nbformat.v4.new_markdown_cell(f'> {front["description"]}'))
         text, warned = as_html(page, NBS, '-H', str(t/'head.html'), '-B', str(t/'nav.html'), '-V', 'document-css=false', '-M', f'pagetitle={front.get("title", name.stem)}', '-M', 'lang=en', pictures=True)
     if warned: print(f'\n{name}: pandoc warns: {warned}', file=sys.stderr)
     (folder/name).with_suffix('.html').write_text(text, encoding='utf-8')
