@@ -301,7 +301,7 @@ nav {font-size: .9rem; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; border
 h1, h2, h3 {line-height: 1.25} header h1 {margin: 1.2rem 0 .2rem} a {color: #0b5394} blockquote {margin-left: 0; color: #555; font-style: italic}
 img {max-width: 100%; height: auto} figure {margin: 1.2rem 0} figcaption {font-size: .9rem; color: #555}
 pre {overflow-x: auto; font-size: .82rem; line-height: 1.4; padding: .6rem .8rem; background: #fff; border-left: 3px solid #e3e3e3} div.sourceCode pre, pre.sourceCode {background: #f6f6f6; border: 0; border-radius: 4px}
-.cell {overflow-x: auto} table {border-collapse: collapse; font-size: .85rem} td, th {padding: .2rem .7rem .2rem 0; text-align: left} math {overflow-x: auto}
+.cell {overflow-x: auto} table {border-collapse: collapse; border: 0; font-size: .85rem} td, th {padding: .2rem .7rem .2rem 0; text-align: left; border: 0; border-bottom: 1px solid #eee} math {overflow-x: auto}
 </style>"""
 
 class Executed(Quickly):
