@@ -86,7 +86,7 @@ def lesson(a):
     for seed in a.seeds:
         for network in a.networks or NETWORKS:
             for rung, (recipe, change) in enumerate(CURES.items(), 1):
-                if (network, recipe) in CANNOT: continue
+                if (network, recipe) in CANNOT or a.rungs and rung not in a.rungs: continue
                 settings, s = recipe_of(network, change, a.epochs)
                 about = place(df, 'lesson', rung, f'{network}: {recipe}', seed, 0) | {'network': network, 'epochs': s['epochs'], 'settings': s | {'network': settings}}
                 if not done(about): tell(about | taught(df, settings, s, seed), 'accuracy', 'f1', 'spread')
