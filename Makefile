@@ -47,7 +47,7 @@ test-browser: env ## drive the galaxy browser in JupyterLab in headless Chromium
 	@.venv/bin/python .ci/browser.py
 
 lab: env ## open JupyterLab on the notebooks
-	@.venv/bin/jupyter lab nbs
+	@.venv/bin/jupyter lab nbs $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
 
 readme: env ## write README.md from nbs/index.ipynb
 	@.venv/bin/python .ci/readme.py

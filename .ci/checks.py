@@ -1,12 +1,12 @@
 """Every check of the project, one function each: `quick` (make test) or `slow` (make test-slow)."""
-import ast, configparser, email, os, re, shutil, statistics, subprocess, sys, tempfile, time, traceback, zipfile
+import ast, configparser, email, os, re, shutil, subprocess, sys, tempfile, time, traceback, zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 import env
 import nbformat.v4 as nbf
-import pages
+import counts, pages
 from notebooks import NBS, ROOT, code, directives, faults, kept, ordered, plain, read
 
 TOOLS = env.VENV/'bin'
@@ -43,33 +43,24 @@ def in_sync():
         other = sorted(str(f) for f in files if content(ROOT/f) != content(copy/f))
     need(not other, f'run nbdev_export and nbdev_clean, which change {", ".join(other)}')
 
-def length(source):
-    "Lines of code in a cell: comments, docstrings, blank lines and the lines of a signature beyond its first are not counted."
-    code = {i for i, line in enumerate(source.splitlines(), 1) if line.strip() and not line.lstrip().startswith('#')}
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): continue
-        first = node.body[0]
-        code -= set(range(node.lineno+1, first.end_lineno+1 if ast.get_docstring(node) else first.lineno))
-    return len(code)
-
 def house_rules():
     "notebooks keep the house rules"
-    broken, lengths = [], []
+    broken = []
     for name in ordered():
         nb = read(NBS/name)
         say = lambda what: broken.append(f'nbs/{name} {what}')
         for i, c in enumerate(nb.cells, 1):
             if not directives(c).keys() & {'export', 'exports', 'exporti'}: continue
             lines = [line for line in c.source.splitlines() if not re.match(r'\s*#\s*\|', line)]
-            lengths.append(length(c.source))
             if len(lines) > 40: say(f'cell {i}: an exported cell of {len(lines)} lines, more than 40')
             stars = [n for n in ast.walk(ast.parse(c.source)) if isinstance(n, ast.ImportFrom) and n.names[0].name == '*']
             if stars: say(f'cell {i}: a wildcard import from {stars[0].module}')
         if nb.metadata.get('kernelspec', {}).get('name') != 'python3': say(': its kernel is not python3')
         if (NBS/name).stat().st_size > 2e6: say(': larger than 2 MB')
         for i, what in faults(nb): say(f'cell {i}: stores {what}')
-    if statistics.median(lengths) >= 10: broken.append(f'the median exported cell has {statistics.median(lengths):g} lines, 10 or more')
-    need(not broken, '\n'.join(broken))
+    said, _, over = counts.summary()
+    need(not broken+over, '\n'.join(broken+over))
+    print(f'      {said}', flush=True)
 
 def stored_outputs():
     "no code cell changed and kept its old outputs; the hashes heed code, and neither comments nor prose"
@@ -178,12 +169,13 @@ def nbdev_test(flags, *options):
     return len(ordered()), failed
 
 def report():
-    "make run executes every notebook with a real kernel and writes the report"
+    "make run executes every notebook with a real kernel; its report, opened in Chromium wide and as on a phone, has no fault"
     with tempfile.TemporaryDirectory() as t:
         copy = copy_tree(Path(t)/'copy')
         said = python(copy/'.ci'/'notebooks.py', 'run', cwd=copy)
-        pages = {p.relative_to(copy/'_report'/'notebooks').with_suffix('.ipynb') for p in (copy/'_report').rglob('notebooks/**/*.html')}
-        need(pages == set(ordered()) and (copy/'_report'/'index.html').exists(), f'pages are missing from the report: {sorted(set(ordered())-pages)}\n{said}')
+        made = {p.relative_to(copy/'_report'/'notebooks').with_suffix('.ipynb') for p in (copy/'_report').rglob('notebooks/**/*.html')}
+        need(made == set(ordered()) and (copy/'_report'/'index.html').exists(), f'pages are missing from the report: {sorted(set(ordered())-made)}\n{said}')
+        print('      '+python(copy/'.ci'/'look.py', copy/'_report', ROOT/'_report'/'pictures', cwd=copy).strip())
 
 def looked_at(how):
     "What is wrong with the site's settings, figures, references and links, or with its pages as pandoc reads them."

@@ -173,15 +173,15 @@ def title(nb):
 
 def run():
     "Execute all notebooks; leave copies, their pages and one front page in _report/; print the table of models."
-    from nbconvert import HTMLExporter
+    from pages import report_page
     settings, _ = prepare()
-    exporter, rows = HTMLExporter(template_name='lab'), []
+    names, rows = [n for n in ordered() if os.environ.get('NB', '') in str(n)], []
     shutil.rmtree(REPORT, ignore_errors=True)
     def keep(name, nb, seconds):
         to = REPORT/'notebooks'/name
         to.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(nb, to)
-        to.with_suffix('.html').write_text(exporter.from_notebook_node(nb, resources={'metadata': {'name': title(nb)}})[0], encoding='utf-8')
+        report_page(name, nb, names, REPORT/'notebooks')
         rows.append(f'<tr><td><a href="notebooks/{name.with_suffix(".html")}">{html.escape(title(nb))}</a></td><td>{seconds:.1f} s</td></tr>')
         front_page(settings, rows)
     each(NBS, keep)
@@ -192,11 +192,11 @@ def run():
 
 def front_page(settings, rows, table=None):
     "Write _report/index.html: what was run, a link to every page, the table of models once it is there."
-    models = '' if table is None else f'<h2>Models</h2>{table.to_html(border=0, index=False, na_rep="", float_format="{:.4f}".format)}'
-    (REPORT/'index.html').write_text(f'''<!doctype html><html lang="en"><meta charset="utf-8"><title>galaxy_nbdev</title>
-<style>body {{font-family: sans-serif; max-width: 60em; margin: 2em auto; line-height: 1.5}} td, th {{padding: .2em 1em .2em 0; text-align: left}}</style>
-<h1>galaxy_nbdev</h1><p>{settings._repr_html_()}</p>
-<table>{"".join(rows)}</table>{models}</html>''', encoding='utf-8')
+    models = '' if table is None else f'<h2>Models</h2><div class="cell">{table.to_html(border=0, index=False, na_rep="", float_format="{:.4f}".format)}</div>'
+    from pages import STYLE
+    (REPORT/'index.html').write_text(f'''<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>galaxy_nbdev</title>{STYLE}</head>
+<body><h1>galaxy_nbdev</h1><p>{settings._repr_html_()}</p>
+<div class="cell"><table><tr><th>notebook</th><th>executed in</th></tr>{"".join(rows)}</table></div>{models}</body></html>''', encoding='utf-8')
 
 # --- make outputs
 

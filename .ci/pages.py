@@ -1,8 +1,8 @@
 """Makes the site's inputs in _proc/ and proves of them what can be proved without Quarto: settings, figures, references, links, and that pandoc reads every page."""
-import os, re, shutil, subprocess, sys
+import os, re, shutil, subprocess, sys, tempfile
 from html.parser import HTMLParser
 from pathlib import Path
-import pypandoc, yaml
+import nbformat, pypandoc, yaml
 from fastcore.docments import docments, empty
 from nbdev import showdoc
 from nbdev.process import Processor
@@ -111,7 +111,7 @@ def figures(nb):
     "Options of the cells that draw a figure with a label, by label."
     return {o['label']: o for c in nb.cells if c.cell_type == 'code' and 'hide' not in directives(c) and (o := options(c)).get('label', '').startswith('fig-')}
 
-UNREFERENCED = {'04_resnet.ipynb', '05_vit.ipynb'}      # their text names their figures without @fig- so far
+UNREFERENCED = {'05_vit.ipynb'}      # their text names their figures without @fig- so far
 
 def check_notebooks():
     "What is wrong with the notebooks' options, figures, citations and links to one another."
@@ -124,7 +124,7 @@ def check_notebooks():
             for d in directives(c):
                 if not d.endswith(':') and d not in NBDEV: say(f'cell {i}: nbdev knows no directive {d}')
             label = options(c).get('label', '')
-            if 'hide' not in directives(c) and not label.startswith('fig-') and any('image/png' in o.get('data', {}) for o in c.outputs): say(f'cell {i}: a picture without label and caption')
+            if 'hide' not in directives(c) and not label.startswith('fig-') and any(map(drawn, c.outputs)): say(f'cell {i}: a picture without label and caption')
         labels = [options(c)['label'] for c in nb.cells if c.cell_type == 'code' and 'label' in options(c)]
         for l in {l for l in labels if labels.count(l) > 1}: say(f': two cells are labelled {l}')
         figs, refs = figures(nb), set(referred(prose(nb)))
@@ -203,18 +203,27 @@ def make(proc=PROC, how=Pages):
 
 # --- pages, read by pandoc
 
+PICTURES = ('image/png', 'image/jpeg')
+
+def drawn(o):
+    "A stored picture as an address that holds it, or None."
+    return next((f'data:{k};base64,{"".join(o.data[k]).strip()}' for k in PICTURES if k in o.get('data', {})), None)
+
 def output(o):
     "An output as Quarto hands it to pandoc; a picture stands by itself, see `markdown`."
     data = o.get('data', {})
     text = lambda k: ''.join(data[k])
     if 'text/markdown' in data: return text('text/markdown')
     if 'text/html' in data: return f'```{{=html}}\n{text("text/html")}\n```'
-    if 'image/png' in data: return ''
+    if any(k in data for k in PICTURES): return ''
+    if o.output_type == 'error':
+        said = re.sub(r'\x1b\[[\d;]*m', '', '\n'.join(o.traceback))
+        return f'```\n{said}\n```'
     said = ''.join(o.get('text') or data.get('text/plain') or '')
     return f'```\n{said.rstrip()}\n```' if said.strip() else ''
 
-def markdown(nb):
-    "A page as Markdown: figures with their captions and numbers, references to them as links."
+def markdown(nb, pictures=False):
+    "A page as Markdown: figures with their captions and numbers, references to them as links; `pictures`: with what they show."
     parts, numbers = [], {label: i for i, label in enumerate(figures(nb), 1)}
     for c in nb.cells:
         if c.cell_type != 'code':
@@ -223,7 +232,11 @@ def markdown(nb):
         o = options(c)
         code = '\n'.join(line for line in c.source.splitlines() if not line.startswith('#|')).strip()
         shown = [f'```python\n{code}\n```'] if o.get('echo', True) and code else []
-        figure = [f'![{o["fig-cap"]}](figure.png){{#{o["label"]} fig-alt="{str(o.get("fig-alt", "")).replace(chr(34), chr(39))}"}}'] if o.get('label', '') in numbers else []
+        images = [d for out in c.outputs if (d := drawn(out))] if pictures else ['figure.png']
+        figure = []
+        if o.get('label', '') in numbers:
+            alt = str(o.get('fig-alt', '')).replace('"', "'")
+            figure = [f'![Figure {numbers[o["label"]]}. {o["fig-cap"]}]({images[0]}){{#{o["label"]} alt="{alt}"}}'] if images else []
         inner = [*shown, *map(output, c.outputs), *figure]
         parts.append('\n\n'.join([':::: {.cell}', *filter(None, inner), '::::']) if any(inner) else '')
     return '\n\n'.join(parts)
@@ -238,10 +251,10 @@ class Read(HTMLParser):
         if a.get('id'): self.ids.add(a['id'])
         if tag == 'a' and 'href' in a: self.links.append(a['href'] or '')
 
-def as_html(nb, folder):
+def as_html(nb, folder, *more, pictures=False):
     "A page converted by pandoc, and what it warned of."
-    command = [pypandoc.get_pandoc_path(), '-f', 'markdown', '-t', 'html', '--mathml', '--citeproc', '--bibliography', str(folder/'references.bib'), '--standalone', '--metadata', 'pagetitle=page']
-    r = subprocess.run(command, input=markdown(nb), text=True, capture_output=True)
+    command = [pypandoc.get_pandoc_path(), '-f', 'markdown', '-t', 'html', '--mathml', '--citeproc', '--bibliography', str(folder/'references.bib'), '--standalone', '--metadata', 'pagetitle=page', *more]
+    r = subprocess.run(command, input=markdown(nb, pictures), text=True, capture_output=True)
     return r.stdout, r.stderr.strip() or ('it failed' if r.returncode else '')
 
 def front_matter(nb): return next((yaml.safe_load(c.source.strip().strip('-')) for c in nb.cells if c.cell_type == 'raw'), {})
@@ -279,6 +292,42 @@ def check(proc=PROC, how=Pages):
     make(proc, how)
     more, links = check_pages(proc)
     return wrong+more, f'{len(ordered())} pages, {links} links'
+
+# --- the report of make run
+
+STYLE = """<style>
+body {font: 16px/1.55 system-ui, sans-serif; color: #222; max-width: 54rem; margin: 0 auto; padding: 1rem; overflow-wrap: break-word}
+nav {font-size: .9rem; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; border-bottom: 1px solid #ddd; padding-bottom: .5rem}
+h1, h2, h3 {line-height: 1.25} header h1 {margin: 1.2rem 0 .2rem} a {color: #0b5394} blockquote {margin-left: 0; color: #555; font-style: italic}
+img {max-width: 100%; height: auto} figure {margin: 1.2rem 0} figcaption {font-size: .9rem; color: #555}
+pre {overflow-x: auto; font-size: .82rem; line-height: 1.4; padding: .6rem .8rem; background: #fff; border-left: 3px solid #e3e3e3} div.sourceCode pre, pre.sourceCode {background: #f6f6f6; border: 0; border-radius: 4px}
+.cell {overflow-x: auto} table {border-collapse: collapse; border: 0; font-size: .85rem} td, th {padding: .2rem .7rem .2rem 0; text-align: left; border: 0; border-bottom: 1px solid #eee} math {overflow-x: auto}
+</style>"""
+
+class Executed(Quickly):
+    "For the report: nothing leads to the site on the net."
+    def base_procs(self): return [p for p in super().base_procs() if p.__name__ not in ('add_links', 'insert_warning')]
+
+def report_page(name, nb, names, folder):
+    "An executed notebook as a page that is read without a network; `folder` is that of the report's notebooks."
+    up, at = '../'*(len(name.parts)-1), names.index(name)
+    link = lambda to, text: f'<a href="{up}{to.with_suffix(".html").as_posix()}">{text}</a>'
+    near = [link(n, text.format(n.stem)) for i, text in ((at-1, '← {}'), (at+1, '{} →')) if 0 <= i < len(names) for n in [names[i]]]
+    nav = [f'<a href="../{up}index.html">all notebooks</a>', *near]
+    nav += [f'<a href="{name.name}">this one, executed (.ipynb)</a>']
+    with tempfile.TemporaryDirectory() as t:
+        t = Path(t)
+        nbformat.write(nb, t/'in.ipynb'); exec_nb(t/'in.ipynb', t/'out.ipynb', Executed)
+        page = read(t/'out.ipynb')
+        for c in page.cells:
+            if c.cell_type == 'markdown': c.source = re.sub(r'(\]\((?!\w+:)[^)\s#]+)\.ipynb', r'\1.html', c.source)
+        (t/'head.html').write_text(STYLE, encoding='utf-8')
+        (t/'nav.html').write_text(f'<nav>{"".join(nav)}</nav>' , encoding='utf-8')
+        front = front_matter(page)
+        if 'description' in front: page.cells.insert(1, nbformat.v4.new_markdown_cell(f'> {front["description"]}'))
+        text, warned = as_html(page, NBS, '-H', str(t/'head.html'), '-B', str(t/'nav.html'), '-V', 'document-css=false', '-M', f'pagetitle={front.get("title", name.stem)}', '-M', 'lang=en', pictures=True)
+    if warned: print(f'\n{name}: pandoc warns: {warned}', file=sys.stderr)
+    (folder/name).with_suffix('.html').write_text(text, encoding='utf-8')
 
 if __name__ == '__main__':
     wrong, said = check()

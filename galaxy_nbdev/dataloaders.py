@@ -346,7 +346,7 @@ def data_hash(
     t = df[['galaxy_id', *[c for c in dict.fromkeys([*CLASSES, *vocab]) if c in df]]].sort_values('galaxy_id')
     return hashlib.sha256('\n'.join(t.galaxy_id).encode() + t.drop(columns='galaxy_id').to_numpy('float32').tobytes()).hexdigest()[:12]
 
-# %% ../nbs/02_dataloaders.ipynb #478b3009
+# %% ../nbs/02_dataloaders.ipynb #65727186
 class GalaxyDataLoaders(DataLoaders):
     "fastai's `DataLoaders` for galaxies: `train` and `valid`; a test part is reached through `evaluation.predict` alone."
     @classmethod
@@ -362,6 +362,7 @@ class GalaxyDataLoaders(DataLoaders):
         augment=True,           # True: `GalaxyAugment()`; a list of batch transforms; False: none
         weights=None,           # how often each galaxy of `df` is drawn in training, for example `rarity_weights(df)`; None: once an epoch
         counts:bool=False,      # True: the votes of each answer as a second target, for the likelihood of the votes
+        stats=None,             # mean and standard deviation of R, G, B in [0, 1], those that a pretrained encoder expects; None: the training galaxies' own
         **kwargs                # for fastai's `dataloaders`: num_workers, device, ...
     ):
         "Loaders of a catalogue; raises `ValueError` where the split or the catalogue does not serve."
@@ -370,7 +371,7 @@ class GalaxyDataLoaders(DataLoaders):
         train, valid = training_mask(split, df.galaxy_id)
         if bs > train.sum(): raise ValueError(f'a batch of {bs} is larger than the training part of {train.sum()} galaxies: give a smaller bs')
         store = _store(df, source, store, crop, size)
-        stats = pixel_stats(df[train], store, crop, size)
+        stats = pixel_stats(df[train], store, crop, size) if stats is None else tuple(map(list, stats))
         vocab = list(vocab) if vocab is not None else [c for c in CLASSES if c in df and df[c].notna().any()]
         if counts: df = with_counts(df, vocab)
         block = galaxy_block(vocab, crop, size, lambda _: (np.flatnonzero(train), np.flatnonzero(valid)), stats, augment, counts)

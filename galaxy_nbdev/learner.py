@@ -10,7 +10,7 @@ __all__ = ['HEADS', 'LOSSES', 'HISTORY', 'SigmoidHead', 'question_tree', 'down_t
            'run_folder', 'train_run', 'read_history', 'predict_part', 'run_metrics', 'plot_history', 'LiveCurve',
            'load_run']
 
-# %% ../nbs/foundations/learner.ipynb #1c3000ca
+# %% ../nbs/foundations/learner.ipynb #0e6bf60e
 import fastai.callback.schedule    # gives Learner its fit_one_cycle
 import gc, hashlib, importlib, inspect, io, json, os, random, shutil, time
 from functools import partial
@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.core import Callback
-from fastai.torch_core import noop
+from fastai.torch_core import noop, trainable_params
 from fastai.learner import Learner, Metric
 from fastai.optimizer import OptimWrapper
 from filelock import FileLock
@@ -239,7 +239,7 @@ class FusedAdamW(OptimWrapper):
     @property
     def hypers(self): return [{'lr': g['lr'], 'mom': g['betas'][0], 'sqr_mom': g['betas'][1], 'eps': g['eps'], 'wd': g['weight_decay']} for g in self.opt.param_groups]
 
-# %% ../nbs/foundations/learner.ipynb #382d5006
+# %% ../nbs/foundations/learner.ipynb #7d205c7c
 def galaxy_learner(
     dls:GalaxyDataLoaders,  # loaders with `vocab`, `size`
     arch,                   # a function (n_out, **settings) -> module that gives logits, a module, or 'package.module:function'
@@ -260,7 +260,8 @@ def galaxy_learner(
     loss_func = loss_func(make_head(dls.vocab), weight)
     torch.manual_seed(seed)
     model = _build(arch, loss_func.head.n_logits, dls.size, settings)
-    learn = Learner(dls, model, loss_func=loss_func, opt_func=opt_func, metrics=known_metrics(), wd=wd, cbs=cbs, path=dls.path)
+    settings |= getattr(model, 'remember', {})     # what rebuilds a pretrained network, and what it had seen
+    learn = Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=getattr(model, 'splitter', trainable_params), metrics=known_metrics(), wd=wd, cbs=cbs, path=dls.path)
     learn.settings = dict(arch=name, settings=settings, head=head, loss=loss, weight=weight, vocab=list(dls.vocab), size=dls.size, crop=dls.crop, stats=dls.stats, wd=wd)
     learn.settings['bf16'] = dls.device.type == 'cuda' if bf16 is None else bf16
     return learn.add_cbs([ChannelsLast(), BFloat16()]) if learn.settings['bf16'] else learn

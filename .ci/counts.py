@@ -1,0 +1,90 @@
+"""Counts of the house: lengths of exported cells, and what every public function has beside it in its notebook."""
+import ast, io, re, statistics, tokenize
+from notebooks import NBS, directives, ordered, read
+
+EXPORTED = {'export', 'exports', 'exporti'}
+
+def raw_length(source):
+    "Lines of a cell that are neither blank nor a directive."
+    return sum(bool(line.strip()) and not re.match(r'\s*#\s*\|', line) for line in source.splitlines())
+
+def length(source):
+    "Lines of code in a cell: comments, docstrings, blank lines and the lines of a signature beyond its first are not counted."
+    code = {i for i, line in enumerate(source.splitlines(), 1) if line.strip() and not line.lstrip().startswith('#')}
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): continue
+        first = node.body[0]
+        code -= set(range(node.lineno+1, first.end_lineno+1 if ast.get_docstring(node) else first.lineno))
+    return len(code)
+
+def comments(source):
+    "Numbers of the lines that end in a comment."
+    return {t.start[0] for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT}
+
+def undocumented(f, said):
+    "Parameters of a function without a comment on a line of their own, and 'return' where one is missing; `said` are lines with comments."
+    a = f.args
+    args = [x for x in [*a.posonlyargs, *a.args, a.vararg, *a.kwonlyargs, a.kwarg] if x and x.arg not in ('self', 'cls')]
+    lines = [x.lineno for x in args]
+    missing = [x.arg for x in args if x.lineno not in said or lines.count(x.lineno) > 1]
+    own = [n for s in f.body for n in walk_own(s)]
+    returns = any(isinstance(n, ast.Return) and n.value is not None for n in own) and not any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in own)
+    after = set(range((lines or [f.lineno])[-1] + bool(lines), f.body[0].lineno)) | ({f.lineno} if not args else set())
+    return missing + ['return']*(returns and not after & said)
+
+def walk_own(node):
+    "Nodes of a function's body, without the functions inside it."
+    yield node
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)): return
+    for child in ast.iter_child_nodes(node): yield from walk_own(child)
+
+def names(source):
+    "Every name and attribute that a cell uses."
+    tree = ast.parse(re.sub(r'^\s*[%!].*', '', source, flags=re.M))
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+
+def reached(uses, inside):
+    "What cells use themselves or through functions of the notebook; `inside` maps each of these to the names in it."
+    found, new = set(), set().union(*uses) if uses else set()
+    while new:
+        found |= new
+        new = {u for n in new for u in inside.get(n, ())} - found
+    return found
+
+def of(name):
+    "A notebook's counts: lengths of its exported cells, and its public functions and classes with what each lacks."
+    cells = [c for c in read(NBS/name).cells if c.cell_type == 'code']
+    exported = [c for c in cells if directives(c).keys() & EXPORTED]
+    others = [(c, names(c.source)) for c in cells if not directives(c).keys() & EXPORTED]
+    definitions = [(n, names(ast.unparse(n))) for c in exported for n in ast.parse(c.source).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    inside = {n.name: used | {m.name for m in n.body if isinstance(m, ast.FunctionDef)} for n, used in definitions}
+    tests = [used for c, used in others if re.search(r'\btest_|\bassert\b|_test\b', c.source) or any(u.startswith(('test_', 'assert_')) for u in used)]
+    shown = [used for c, used in others if 'hide' not in directives(c)]
+    shown, tested, public = reached(shown, inside), reached(tests, inside), {}
+    for c in exported:
+        if 'exporti' in directives(c): continue
+        said = comments(c.source)
+        for node in ast.parse(c.source).body:
+            if not isinstance(node, (ast.FunctionDef, ast.ClassDef)) or node.name.startswith('_'): continue
+            lacks = undocumented(node, said) if isinstance(node, ast.FunctionDef) else []
+            public[node.name] = ([f'a comment on {", ".join(lacks)}'] if lacks else []) + ['a docstring']*(not ast.get_docstring(node)) \
+                + ['a demonstration']*(node.name not in shown) + ['a test']*(node.name not in tested)
+    return [(length(c.source), raw_length(c.source)) for c in exported], public
+
+LACKING = {'a comment': 29, 'a docstring': 2, 'a demonstration': 29, 'a test': 20}      # as things stand; only ever lowered
+
+def summary():
+    "Medians and maxima over all notebooks, and what public functions lack: text, a list of what is lacking, and what is over a limit."
+    found = {name: of(name) for name in ordered()}
+    code, raw = zip(*[pair for lengths, _ in found.values() for pair in lengths])
+    public = [(f'nbs/{name} {f}', lacks) for name, (_, p) in found.items() for f, lacks in p.items()]
+    lack = {k: sum(any(x.startswith(k) for x in lacks) for _, lacks in public) for k in LACKING}
+    text = (f'{len(code)} exported cells: median {statistics.median(code):g} lines, longest {max(code)} (with docstrings and signatures {statistics.median(raw):g} and {max(raw)}); '
+            f'{len(public)} public functions and classes, without ' + ', '.join(f'{k} {n}' for k, n in lack.items()))
+    over = [f'{lack[k]} public functions lack {k}, more than {n}: python .ci/counts.py names them' for k, n in LACKING.items() if lack[k] > n]
+    if statistics.median(code) >= 10: over.append(f'the median exported cell has {statistics.median(code):g} lines, 10 or more')
+    return text, [f'{who} lacks {", ".join(lacks)}' for who, lacks in public if lacks], over
+
+if __name__ == '__main__':
+    text, lacking, over = summary()
+    print(*lacking, *over, text, sep='\n')
