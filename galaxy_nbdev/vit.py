@@ -250,7 +250,7 @@ def over_image(
     asked = weights[..., 0, :] if prefix else weights.mean(-2)
     return asked[..., prefix:].unflatten(-1, (side, side))
 
-# %% ../nbs/05_vit.ipynb #dcb6acb4
+# %% ../nbs/05_vit.ipynb #295d536a
 def plot_attention(
     picture,                # (height, width, 3) the galaxy
     weights:torch.Tensor,   # (1, heads, words that ask, words that are asked), from `attention_map` of this galaxy
@@ -261,11 +261,11 @@ def plot_attention(
     maps = over_image(weights)[0].cpu()
     shown = {'mean of heads': maps.mean(0)} | {f'head {i+1}': m for i, m in enumerate(maps)} if len(maps) > 1 else {'all layers': maps[0]}
     rows, light = -(-(len(shown)+1)//columns), np.asarray(picture, float).mean(2)
-    fig, axes = plt.subplots(rows, columns, figsize=(8, 1.45*rows+.25), layout='constrained', squeeze=False)
+    fig, axes = plt.subplots(rows, columns, figsize=(8, 1.55*rows+.3), layout='constrained', squeeze=False)
     for ax in axes.flat: ax.axis('off')
     axes.flat[0].imshow(picture); axes.flat[0].set_title('galaxy')
     for ax, (name, m) in zip(axes.flat[1:], shown.items()):
-        ax.imshow(m, cmap='viridis', vmin=0, extent=(-.5, light.shape[1]-.5, light.shape[0]-.5, -.5)); ax.set_title(f'{name}: {m.min():.1%} to {m.max():.1%}', fontsize=6.5)
+        ax.imshow(m, cmap='viridis', extent=(-.5, light.shape[1]-.5, light.shape[0]-.5, -.5)); ax.set_title(f'{name}\n{100*m.min():.1f} to {m.max():.1%}', fontsize=7)
         ax.contour(light, levels=[.25*light.max()], colors='w', linewidths=.7)
     fig.suptitle(title, fontsize=9); plt.close(fig)
     return fig
