@@ -351,7 +351,7 @@ def _belong(runs, df):
         if _read(r, 'provenance.json')['data'] != data_hash(df): raise ValueError(f'{r} was made on other galaxies or labels than this catalogue: give its own catalogue, and another table')
     if len(found := {_table_of(r) for r in runs}) > 1: raise ValueError(f'runs of different splits or numbers of outputs share no table: {sorted(found)}')
 
-# %% ../nbs/06_evaluation.ipynb #6c221479
+# %% ../nbs/06_evaluation.ipynb #82cc4ff3
 SHOWN = ['rmse', 'low', 'high', 'over_floor', 'mae', 'accuracy', 'volunteers']
 
 def _scored(model, pred, df, draws):
@@ -367,6 +367,10 @@ def _run_row(run, df, draws):
     more = {'rmse_train': m['rmse_train'], 'parameters': m['parameters'], 'epochs': s['epochs'], 'minutes': o['minutes'], 'device': o['device'], 'seed': o['seed']}
     name = s['recipe']+(', pretrained on Galaxy Zoo' if _seen_votes(str(s['settings'])) else '')
     return {'split': s['split']} | _scored(name, held_out(run), df, draws) | more
+
+def _seen_votes(encoder):
+    "Whether an encoder was pretrained on Galaxy Zoo's votes."
+    return any(w in encoder.lower() for w in ('zoobot', 'mwalmsley', 'galaxyzoo', 'galaxy-zoo', 'galaxy_zoo', 'galaxy zoo', 'gz2', 'gz_'))
 
 def _baseline_rows(run, df, draws):
     "The baselines on the galaxies that a run trained on and held out."
@@ -656,7 +660,7 @@ def by_fold(
     t = pd.DataFrame({_split_of(r): score(held_out(r), df, draws=0).overall[['rmse', 'over_floor', 'mae', 'accuracy']] for r in runs}).T
     return pd.concat([t, t.agg(['mean', 'std']).rename({'std': 'sd'})])
 
-# %% ../nbs/06_evaluation.ipynb #ca5ebdab
+# %% ../nbs/06_evaluation.ipynb #e633b5b4
 KAGGLE_RANKS = {1: .07492, 2: .07753, 3: .07869, 10: .08304, 60: .10494, 145: .12859}      # the points of the private board that are public
 
 def kaggle_place(
@@ -691,10 +695,6 @@ def _not_for_kaggle(attrs):
     if source != 'kaggle': return f'the model was trained on {source} votes, not on Kaggle\'s training set'
     if _seen_votes(encoder): return f'its encoder ({attrs["encoder"]}) has seen Galaxy Zoo votes, Kaggle\'s test galaxies among them'
     if "'pretrained_on': 'not stated" in encoder: return f'nobody says what its encoder ({attrs["encoder"]}) has seen: give pretrained_on= with the weights'
-
-def _seen_votes(encoder):
-    "Whether an encoder was pretrained on Galaxy Zoo's votes."
-    return any(w in encoder.lower() for w in ('zoobot', 'mwalmsley', 'galaxyzoo', 'galaxy-zoo', 'galaxy_zoo', 'galaxy zoo', 'gz2', 'gz_'))
 
 # %% ../nbs/06_evaluation.ipynb #99831172
 @dataclass
