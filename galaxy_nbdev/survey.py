@@ -116,15 +116,15 @@ def over_partitions(
 
 REPORT = ['partition', 'status', 'galaxies', 'unread', 'seconds', 'problem']
 
-# %% ../nbs/foundations/survey.ipynb #56ab7aa0
+# %% ../nbs/foundations/survey.ipynb #f1e1babd
 def _lines(one, tasks, client):
     "The report's lines as they come, from this process or from the workers."
     if client is None: yield from map(one, tasks); return
     from dask.distributed import as_completed
     names = {f: name for f, (name, _) in zip(client.map(one, tasks, pure=False), tasks)}
     for future in as_completed(names):
-        if future.status == 'finished': yield future.result()
-        else: yield {'partition': names[future], 'status': 'failed', 'galaxies': 0, 'unread': 0, 'seconds': np.nan, 'problem': f'given up by the scheduler: {future.exception()}'}
+        try: yield future.result()      # waits where a result was lost with its worker: another finds the output and its note
+        except Exception as e: yield {'partition': names[future], 'status': 'failed', 'galaxies': 0, 'unread': 0, 'seconds': np.nan, 'problem': f'given up by the scheduler: {e}'}
         future.release()
 
 def _tasks(source):
