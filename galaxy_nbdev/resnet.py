@@ -103,7 +103,7 @@ def galaxy_encoder(
     net.splitter, net.remember = encoder_groups, {'name': arch, **args, 'pretrained': False, 'weights': None, 'pretrained_on': seen} if seen else {}
     return net
 
-# %% ../nbs/04_resnet.ipynb #7df059aa
+# %% ../nbs/04_resnet.ipynb #2ee26da8
 def online(
     url:str|None,           # of a server
     patience:float=1.5      # seconds
@@ -111,7 +111,7 @@ def online(
     "Whether a server answers, by the proxy that is set, if any; within `patience` even where names are not resolved."
     answers = []
     def ask():
-        with suppress(requests.RequestException): answers.append(requests.head(url, timeout=patience).ok)
+        with suppress(OSError, ValueError): answers.append(requests.head(url, timeout=patience).ok)
     if url and not constants.HF_HUB_OFFLINE: (asking := Thread(target=ask, daemon=True)).start(); asking.join(patience)
     return any(answers)
 
