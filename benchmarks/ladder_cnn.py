@@ -6,7 +6,8 @@ Every rung keeps what the one below it had, from the course project's recipe upw
 PyTorch recipe of benchmarks/rival.py. RMSE of the last epoch on the held-out fold, with one view and with eight.
 Each row goes into results/ladder_cnn.json as soon as it is there; what is there already is not trained again, and an
 interrupted training goes on after its last whole epoch. `--try` adds a recipe of one's own: --try epochs=500 bs=32 zoom=0.9,1.1
-A recipe is chosen with `--inside 0`: folds (of hash seed 1) of fold 0's training part alone, so that no held-out galaxy has a say.
+`--inside 0` compares recipes on folds (of hash seed 1) of fold 0's training part alone. A choice made there is clean for fold 0 and for no other:
+the held-out galaxies of the other folds are in that part. For all five folds, choose inside each one's own training part.
 """
 import argparse, hashlib, json, os, sys, tempfile
 from pathlib import Path
