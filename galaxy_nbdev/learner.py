@@ -7,19 +7,20 @@ __all__ = ['HEADS', 'LOSSES', 'HISTORY', 'SigmoidHead', 'question_tree', 'down_t
            'DirichletHead', 'known_mean', 'masked_mse', 'masked_bce', 'conditional_mse', 'vote_log_likelihood',
            'dirichlet_multinomial', 'GalaxyLoss', 'ConditionalLoss', 'VoteLoss', 'KnownMetric', 'known_metrics',
            'question_metrics', 'find_arch', 'FusedAdamW', 'galaxy_learner', 'BFloat16', 'KeepRun', 'seed_everything',
-           'run_folder', 'train_run', 'read_history', 'predict_part', 'run_metrics', 'plot_history', 'LiveCurve',
-           'load_run']
+           'run_folder', 'join_processes', 'SharedDL', 'together', 'train_run', 'read_history', 'predict_part',
+           'run_metrics', 'plot_history', 'LiveCurve', 'load_run']
 
-# %% ../nbs/foundations/learner.ipynb #0e6bf60e
+# %% ../nbs/foundations/learner.ipynb #264b7248
 import fastai.callback.schedule    # gives Learner its fit_one_cycle
 import gc, hashlib, importlib, inspect, io, json, os, random, shutil, time
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.core import Callback
-from fastai.torch_core import noop, trainable_params
+from fastai.torch_core import distrib_barrier, get_model, maybe_gather, noop, num_distrib, rank_distrib, to_detach, trainable_params
 from fastai.learner import Learner, Metric
 from fastai.optimizer import OptimWrapper
 from filelock import FileLock
@@ -29,7 +30,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from tqdm.auto import tqdm
 from . import metrics, profile
-from .dataloaders import GalaxyDataLoaders, galaxy_block
+from .dataloaders import GalaxyDataLoaders, GalaxyDL, galaxy_block
 from .schema import QUESTIONS, noise_floor
 
 # %% ../nbs/foundations/learner.ipynb #5e65256b
@@ -280,7 +281,7 @@ class BFloat16(Callback):
         self.autocast.__enter__()
     def after_pred(self): self.autocast.__exit__(None, None, None)
 
-# %% ../nbs/foundations/learner.ipynb #bcdb9b84
+# %% ../nbs/foundations/learner.ipynb #38322a2d
 class KeepRun(Callback):
     "Seed every epoch; after it, write the history, the best weights so far, and a checkpoint to resume from."
     order = 55      # after fastai's recorder, before the callbacks that may end the training
@@ -302,22 +303,31 @@ class KeepRun(Callback):
 
     def after_epoch(self):
         if self.epoch < self.done: return
-        row = [self.epoch+1, float(self.sum/self.n), *_held_out(self.learn, self.recorder.values[-1][1:]), round(time.time()-self.began, 2)]
-        if self.epoch == 0 or row[2] < min(r[2] for r in self.history[1:]): _atomic(self.folder/'best.safetensors', lambda f: save_model(self.learn.model, f))
+        total, n = maybe_gather(torch.stack([self.sum, torch.full_like(self.sum, self.n)])[None]).sum(0)     # of all processes
+        row = [self.epoch+1, float(total/n), *_held_out(self.learn, self.recorder.values[-1][1:]), round(time.time()-self.began, 2)]
+        best = self.epoch == 0 or row[2] < min(r[2] for r in self.history[1:])
         self.history.append(row)
-        _write_history(self.folder/'history.csv', self.history)
-        _checkpoint(self.folder, self.learn, self.epoch+1)
+        if not rank_distrib(): self._write(best)
         self.bar.update(); self.bar.set_postfix_str(f'train {row[1]:.4f}, held out {row[2]:.4f}')
         if time.time() > self.swept+10: gc.collect(); self.swept = time.time()      # an epoch's loader and its last batch hold each other
 
-# %% ../nbs/foundations/learner.ipynb #5df20998
+    def _write(self, best):
+        if best: _atomic(self.folder/'best.safetensors', lambda f: save_model(get_model(self.learn.model), f))
+        _write_history(self.folder/'history.csv', self.history)
+        _checkpoint(self.folder, self.learn, self.epoch+1)
+
+# %% ../nbs/foundations/learner.ipynb #80730c01
 HISTORY = ['epoch', 'train_loss', 'valid_loss', 'rmse', 'mae', 'seconds']
 
-def seed_everything(key, dls):
-    "Set every random generator that training draws from."
-    n = int(hashlib.sha256(str(key).encode()).hexdigest()[:8], 16)
+def seed_everything(
+    key,                    # whatever has a text: seed and epoch
+    dls:GalaxyDataLoaders   # loaders whose order of galaxies is seeded too
+):
+    "Set every random generator that training draws from; of several processes each draws its own augmentation, and all the same order."
+    number = lambda text: int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+    n = number(str(key)+f' {rank_distrib()}'*(rank_distrib() > 0))
     random.seed(n); np.random.seed(n); torch.manual_seed(n)
-    dls.train.rng = random.Random(n)
+    dls.train.rng = random.Random(number(str(key)))
 
 def _held_out(learn, values):
     "Loss, RMSE and MAE of the held-out part, whatever other metrics there are."
@@ -337,7 +347,7 @@ def _checkpoint(folder, learn, epochs):
     "What is needed to go on: weights, optimiser, and how many epochs are done."
     opt = learn.opt.state_dict()
     for group in opt['param_groups']: group |= {k: v.item() for k, v in group.items() if isinstance(v, np.generic)}       # what weights_only reads back
-    _atomic(folder/'checkpoint.pt', lambda f: torch.save({'model': learn.model.state_dict(), 'opt': opt, 'epochs': epochs}, f))
+    _atomic(folder/'checkpoint.pt', lambda f: torch.save({'model': get_model(learn.model).state_dict(), 'opt': opt, 'epochs': epochs}, f))
 
 # %% ../nbs/foundations/learner.ipynb #7ef0fb74
 def run_folder(
@@ -349,7 +359,42 @@ def run_folder(
     d = learn.dls
     return profile.home()/'runs'/profile.current().name/f'{d.attrs["name"]}-{d.attrs["kind"]}'/f'{recipe}-{d.split}-s{seed}'
 
-# %% ../nbs/foundations/learner.ipynb #3f81e79d
+# %% ../nbs/foundations/learner.ipynb #b3099b35
+def join_processes(
+)->int: # how many train together: those that `accelerate launch` started, or 1
+    "Meet the other processes, before any loader is made; raises `ImportError` where Accelerate is not installed."
+    if num_distrib() < 2: return 1
+    try: from accelerate import PartialState
+    except ImportError as e: raise ImportError('several processes need Accelerate: pip install "galaxy_nbdev[accelerate]"; or start one process alone') from e
+    return PartialState(cpu=not torch.cuda.is_available()).num_processes
+
+class SharedDL(GalaxyDL):
+    "Of every batch that one process would draw, the share of this one; the last is filled up from the first galaxies."
+    def __len__(self):
+        n = -(-self.n//num_distrib())
+        return n//self.bs + (not self.drop_last and n % self.bs > 0)
+
+    def get_idxs(self):
+        idxs = list(super().get_idxs())
+        return (idxs+idxs[:-len(idxs) % num_distrib()])[rank_distrib()::num_distrib()]
+
+# %% ../nbs/foundations/learner.ipynb #4e00566f
+@contextmanager
+def together(
+    learn:Learner   # made by `galaxy_learner`
+):
+    "Gives the callbacks with which all processes share a fit: of one process, none; raises `ValueError` for a batch that cannot be shared evenly."
+    n = join_processes()
+    if n == 1: yield []; return
+    from fastai.distributed import DistributedTrainer
+    if learn.dls.bs % n: raise ValueError(f'a batch of {learn.dls.bs} cannot be shared evenly among {n} processes: give a multiple of {n} as bs')
+    trainer = DistributedTrainer(sync_bn=torch.cuda.is_available(), cpu=not torch.cuda.is_available())
+    trainer._wrap_dl = lambda dl: dl.new(cls=SharedDL, bs=dl.bs//n) if dl.shuffle and not isinstance(dl, SharedDL) else dl
+    learn.to_detach = partial(to_detach, gather=False)      # what is validated or predicted, each process has whole
+    try: yield [trainer]
+    finally: del learn.to_detach
+
+# %% ../nbs/foundations/learner.ipynb #ae06acc5
 def train_run(
     learn:Learner,          # made by `galaxy_learner`
     recipe:str,             # short name of how it is trained; names the folder
@@ -359,17 +404,19 @@ def train_run(
     fit:str='fit_one_cycle' # fastai's way to train, a method of Learner that takes (epochs, lr, cbs=, start_epoch=)
 )->pd.DataFrame:            # history: one row an epoch, epoch 0 untrained
     "Train and leave a run folder; resumes an interrupted run of the same settings."
-    dest = run_folder(learn, recipe, seed)
+    dest, first = run_folder(learn, recipe, seed), not rank_distrib()
     learn.settings |= dict(recipe=recipe, epochs=epochs, lr=lr, seed=seed, bs=learn.dls.bs, fit=fit, split=learn.dls.split, data=learn.dls.attrs)
     dest.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f'{dest}.lock'):
+    with FileLock(f'{dest}.lock') if first else nullcontext(), together(learn) as sharing:
         part = dest.with_name(dest.name+'.part')
+        if not first: distrib_barrier()     # the first process makes the folder, the others read it
         done, history = _resume(part, learn)
-        with tqdm(total=epochs, initial=done, desc=dest.name, leave=False) as bar, learn.no_bar(), learn.no_logging():
+        if first: distrib_barrier()
+        with tqdm(total=epochs, initial=done, desc=dest.name, leave=False, disable=not first) as bar, learn.no_bar(), learn.no_logging():
             keep = KeepRun(part, seed, bar, history or [_untrained(learn)], done)
-            getattr(learn, fit)(epochs, lr, cbs=keep, **({'start_epoch': done} if done else {}))
-        _finish_run(part, dest, learn, seed)
-    return read_history(dest)
+            getattr(learn, fit)(epochs, lr, cbs=[keep, *sharing], **({'start_epoch': done} if done else {}))
+        if first: _finish_run(part, dest, learn, seed)
+    return read_history(dest) if first else pd.DataFrame(keep.history, columns=HISTORY)
 
 # %% ../nbs/foundations/learner.ipynb #6dcfc22c
 def _resume(part, learn):
@@ -391,8 +438,10 @@ def _untrained(learn):
         train = learn.validate(dl=learn.dls.train.new(shuffle=False, drop_last=False))[0]
         return [0, train, *_held_out(learn, learn.validate()), 0.]
 
-# %% ../nbs/foundations/learner.ipynb #03801d83
-def read_history(folder):
+# %% ../nbs/foundations/learner.ipynb #9091b593
+def read_history(
+    folder:str|Path # a run, finished or not
+)->pd.DataFrame:    # epoch (int, 0 untrained), train_loss, valid_loss, rmse, mae, seconds
     "The history of a run, one row an epoch."
     return pd.read_csv(Path(folder)/'history.csv').astype({'epoch': int})
 
@@ -403,7 +452,7 @@ def _finish_run(part, dest, learn, seed):
     pred.to_parquet(part/'predictions.parquet')
     (part/'metrics.json').write_text(json.dumps(run_metrics(learn, pred), indent=1))
     minutes = round(read_history(part).seconds.sum()/60, 3)
-    (part/'provenance.json').write_text(json.dumps(profile.provenance(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), minutes=minutes, torch=torch.__version__), indent=1))
+    (part/'provenance.json').write_text(json.dumps(profile.provenance(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), processes=max(1, num_distrib()), minutes=minutes, torch=torch.__version__), indent=1))
     old = dest.with_name(dest.name+'.old')
     if dest.exists(): os.replace(dest, old)
     os.replace(part, dest); shutil.rmtree(old, ignore_errors=True)
