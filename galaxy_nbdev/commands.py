@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['galaxy_simulate', 'galaxy_clean', 'galaxy_train', 'galaxy_predict', 'galaxy_fetch']
 
-# %% ../nbs/foundations/commands.ipynb #41021a9c
+# %% ../nbs/foundations/commands.ipynb #0bbc1f71
 import json, os
+from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
 from fastcore.script import call_parse
@@ -60,7 +61,7 @@ def galaxy_clean(
     _put(dest/'report.html', lambda f: f.write_text(report._repr_html_(), encoding='utf-8'))
     print(f'{report}\n{dest}')
 
-# %% ../nbs/foundations/commands.ipynb #c5b5c069
+# %% ../nbs/foundations/commands.ipynb #5ae44a26
 @_command
 def galaxy_train(
     arch:str='galaxy_nbdev.cnn:galaxy_cnn', # package.module:function
@@ -78,35 +79,54 @@ def galaxy_train(
     seed:int=0,             # of training
     settings:str='{}'       # for the architecture, as JSON: '{"depth": 50}'
 ):
-    "Train a network on four fifths of a data set and leave a run folder; an interrupted run goes on."
+    "Train a network on four fifths of a data set and leave a run folder; an interrupted run goes on. For several processes: accelerate launch $(which galaxy_train) ..."
     from galaxy_nbdev import learner, profile, sources
     from galaxy_nbdev.dataloaders import GalaxyDataLoaders
+    learner.join_processes()
     p, recipe = profile.current(), recipe or arch.rpartition(':')[2]
     dls = GalaxyDataLoaders.from_catalogue(sources.catalogue(data, kind, n), size=size or p.size, crop=crop or p.crop, bs=bs or p.bs, counts=loss == 'votes')
     learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **json.loads(settings))
     last = learner.train_run(learn, recipe, epochs or p.epochs, lr, seed).iloc[-1]
-    print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs\n{learner.run_folder(learn, recipe, seed)}')
+    if not learner.rank_distrib(): print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs\n{learner.run_folder(learn, recipe, seed)}')
 
-# %% ../nbs/foundations/commands.ipynb #96712a01
+# %% ../nbs/foundations/commands.ipynb #afd39e02
 @_command
 def galaxy_predict(
     run:str,                # folder of a finished run
-    data:str,               # a data set's folder, or simulated
-    dest:str,               # folder for the predictions, parquet shards; what is there is kept
+    data:str,               # a data set's folder, simulated, or a catalogue in parquet partitions
+    dest:str,               # folder for the predictions, parquet files; what is there is kept
     tta:str=None,           # dihedral8, or a number of views; default: one view
     project:bool=False,     # put the predictions into the tree
     weights:str='last',     # last or best epoch
-    n:int=None,             # galaxies at most
-    bs:int=256              # galaxies at a time in the network
+    n:int=None,             # galaxies at most, of a data set
+    bs:int=256,             # galaxies at a time in the network
+    workers:str=None        # for partitions: processes of this machine, or the address of a Dask scheduler; default: this one
 ):
-    "Vote fractions of every galaxy of a data set."
+    "Vote fractions of every galaxy of a data set, or of a catalogue in partitions."
     from galaxy_nbdev import evaluation, learner, sources
-    learn = learner.load_run(run, weights=weights)
-    print(evaluation.predict_shards(learn, sources.catalogue(data, n=n), dest, _tta(tta), bs, project))
+    if _in_partitions(data): _predict_partitions(run, data, dest, dict(tta=_tta(tta), project=project, weights=weights, bs=bs), n, workers); print(dest); return
+    if workers: raise ValueError(f'--workers {workers}: only a catalogue in partitions is shared among workers, and {data} is none')
+    print(evaluation.predict_shards(learner.load_run(run, weights=weights), sources.catalogue(data, n=n), dest, _tta(tta), bs, project))
 
 def _tta(tta): # str, int or None
     "Views as `evaluation.predict` takes them."
     return int(tta) if tta and tta.isdigit() else tta
+
+# %% ../nbs/foundations/commands.ipynb #b9585a8a
+def _in_partitions(data): # bool
+    "Is this a parquet file, or a folder of them that is no data set of a known layout?"
+    from galaxy_nbdev.sources import READERS
+    root = Path(data).expanduser()
+    return root.suffix == '.parquet' or data != 'simulated' and not any(any(root.glob(f)) for f in READERS) and any(root.rglob('*.parquet'))
+
+def _predict_partitions(run, data, dest, how, n, workers):
+    "Every partition; raises `ValueError` where some could not be done."
+    from galaxy_nbdev import survey
+    if n: raise ValueError(f'--n {n}: partitions are predicted whole; leave some out, or give one file')
+    with survey.connect(int(workers) if workers.isdigit() else workers) if workers else nullcontext() as client:
+        report = survey.predict(run, data, dest, client=client, **how)
+    failed = report[report.status == 'failed']
+    if len(failed): raise ValueError(f'{len(failed)} of {len(report)} partitions failed, {failed.partition.iloc[0]} for one ({failed.problem.iloc[0]}); {dest}/_report.csv names all; the others are done')
 
 # %% ../nbs/foundations/commands.ipynb #b1272b9f
 @_command

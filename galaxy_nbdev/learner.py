@@ -186,7 +186,7 @@ class VoteLoss(GalaxyLoss):
 
 LOSSES = {'mse': GalaxyLoss, 'bce': partial(GalaxyLoss, loss=masked_bce), 'conditional': ConditionalLoss, 'votes': VoteLoss}
 
-# %% ../nbs/foundations/learner.ipynb #ed1c7fd9
+# %% ../nbs/foundations/learner.ipynb #2cf649d0
 class KnownMetric(Metric):
     "A mean over the known entries of a whole epoch, whatever its batches."
     def __init__(self, entry, final, name, columns=slice(None)): self.entry, self.final, self._name, self.columns = entry, final, name, columns
@@ -200,7 +200,7 @@ class KnownMetric(Metric):
     @property
     def name(self): return self._name
 
-def known_metrics():
+def known_metrics()->list: # two fastai metrics
     "RMSE and MAE over the held-out part."
     return [KnownMetric(torch.square, np.sqrt, 'rmse'), KnownMetric(torch.abs, float, 'mae')]
 
@@ -211,10 +211,10 @@ def question_metrics(
     of = [(q.number, [i for i, c in enumerate(vocab) if c in q.classes]) for q in QUESTIONS]
     return [KnownMetric(torch.square, np.sqrt, f'rmse_q{n}', columns) for n, columns in of if columns]
 
-# %% ../nbs/foundations/learner.ipynb #4128fde8
+# %% ../nbs/foundations/learner.ipynb #0024ce64
 def find_arch(
     arch    # a function (n_out, **settings) -> module, a module, or 'package.module:function'
-):
+)->tuple:   # function or module, its dotted name (None: a module, which has none)
     "The architecture and the name by which a run remembers it; raises `ValueError` for a name that leads nowhere."
     if not isinstance(arch, str): return arch, f'{arch.__module__}:{arch.__qualname__}' if inspect.isroutine(arch) else None
     module, _, name = arch.partition(':')
@@ -240,7 +240,7 @@ class FusedAdamW(OptimWrapper):
     @property
     def hypers(self): return [{'lr': g['lr'], 'mom': g['betas'][0], 'sqr_mom': g['betas'][1], 'eps': g['eps'], 'wd': g['weight_decay']} for g in self.opt.param_groups]
 
-# %% ../nbs/foundations/learner.ipynb #7d205c7c
+# %% ../nbs/foundations/learner.ipynb #314054c9
 def galaxy_learner(
     dls:GalaxyDataLoaders,  # loaders with `vocab`, `size`
     arch,                   # a function (n_out, **settings) -> module that gives logits, a module, or 'package.module:function'
@@ -253,7 +253,7 @@ def galaxy_learner(
     seed:int=0,             # of the network's first weights
     cbs=None,               # fastai callbacks
     **settings              # for the architecture
-)->Learner:
+)->Learner:                 # with `settings`, from which `load_run` builds it anew
     "fastai's Learner for galaxies; raises `ValueError` for a head, loss or architecture that there is not, or that do not go together."
     make_head, loss_func = _one_of(head, HEADS, 'head'), _one_of(loss, LOSSES, 'loss')
     arch, name = find_arch(arch)
@@ -316,18 +316,17 @@ class KeepRun(Callback):
         _write_history(self.folder/'history.csv', self.history)
         _checkpoint(self.folder, self.learn, self.epoch+1)
 
-# %% ../nbs/foundations/learner.ipynb #80730c01
+# %% ../nbs/foundations/learner.ipynb #ce863b2b
 HISTORY = ['epoch', 'train_loss', 'valid_loss', 'rmse', 'mae', 'seconds']
 
 def seed_everything(
     key,                    # whatever has a text: seed and epoch
     dls:GalaxyDataLoaders   # loaders whose order of galaxies is seeded too
 ):
-    "Set every random generator that training draws from; of several processes each draws its own augmentation, and all the same order."
-    number = lambda text: int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
-    n = number(str(key)+f' {rank_distrib()}'*(rank_distrib() > 0))
+    "Set every random generator that training draws from."
+    n = int(hashlib.sha256(str(key).encode()).hexdigest()[:8], 16)
     random.seed(n); np.random.seed(n); torch.manual_seed(n)
-    dls.train.rng = random.Random(number(str(key)))
+    dls.train.rng = random.Random(n)
 
 def _held_out(learn, values):
     "Loss, RMSE and MAE of the held-out part, whatever other metrics there are."
@@ -359,7 +358,7 @@ def run_folder(
     d = learn.dls
     return profile.home()/'runs'/profile.current().name/f'{d.attrs["name"]}-{d.attrs["kind"]}'/f'{recipe}-{d.split}-s{seed}'
 
-# %% ../nbs/foundations/learner.ipynb #b3099b35
+# %% ../nbs/foundations/learner.ipynb #59280fb9
 def join_processes(
 )->int: # how many train together: those that `accelerate launch` started, or 1
     "Meet the other processes, before any loader is made; raises `ImportError` where Accelerate is not installed."
@@ -369,27 +368,27 @@ def join_processes(
     return PartialState(cpu=not torch.cuda.is_available()).num_processes
 
 class SharedDL(GalaxyDL):
-    "Of every batch that one process would draw, the share of this one; the last is filled up from the first galaxies."
-    def __len__(self):
-        n = -(-self.n//num_distrib())
-        return n//self.bs + (not self.drop_last and n % self.bs > 0)
+    "The batches of one process, read and augmented whole, and of each the share of this process; a share that is short is filled up from its batch."
+    def __iter__(self):
+        for b in super().__iter__(): yield tuple(map(_share, b))
 
-    def get_idxs(self):
-        idxs = list(super().get_idxs())
-        return (idxs+idxs[:-len(idxs) % num_distrib()])[rank_distrib()::num_distrib()]
+def _share(t): # Tensor, every so-manieth row
+    n = num_distrib() or 1
+    return t[torch.arange(rank_distrib(), -(-len(t)//n)*n, n) % len(t)]
 
-# %% ../nbs/foundations/learner.ipynb #4e00566f
+# %% ../nbs/foundations/learner.ipynb #352f0da2
 @contextmanager
 def together(
     learn:Learner   # made by `galaxy_learner`
 ):
     "Gives the callbacks with which all processes share a fit: of one process, none; raises `ValueError` for a batch that cannot be shared evenly."
-    n = join_processes()
-    if n == 1: yield []; return
-    from fastai.distributed import DistributedTrainer
+    n = num_distrib()
+    if n < 2: yield []; return
     if learn.dls.bs % n: raise ValueError(f'a batch of {learn.dls.bs} cannot be shared evenly among {n} processes: give a multiple of {n} as bs')
+    join_processes()
+    from fastai.distributed import DistributedTrainer
     trainer = DistributedTrainer(sync_bn=torch.cuda.is_available(), cpu=not torch.cuda.is_available())
-    trainer._wrap_dl = lambda dl: dl.new(cls=SharedDL, bs=dl.bs//n) if dl.shuffle and not isinstance(dl, SharedDL) else dl
+    trainer._wrap_dl = lambda dl: dl.new(cls=SharedDL) if dl.shuffle and not isinstance(dl, SharedDL) else dl
     learn.to_detach = partial(to_detach, gather=False)      # what is validated or predicted, each process has whole
     try: yield [trainer]
     finally: del learn.to_detach
@@ -488,11 +487,11 @@ def run_metrics(
     return {'rmse': score['valid'], 'mae': score['valid_mae'], 'rmse_train': score['train'], 'over_floor': floor and score['valid']/floor,
             'questions': metrics.per_question(pred[pred.split == 'valid'].drop(columns='split'), df).set_index('question').rmse.to_dict(), 'n_train': score['n_train'], 'n_valid': score['n_valid'], 'outputs': len(learn.dls.vocab), 'parameters': sum(w.numel() for w in learn.model.parameters())}
 
-# %% ../nbs/foundations/learner.ipynb #fdfb2e63
+# %% ../nbs/foundations/learner.ipynb #d1a4e2d0
 def plot_history(
     history:pd.DataFrame,   # from `train_run` or `read_history`
     ax=None,                # matplotlib axes; None: new ones
-    ylabel:str='mean squared error'
+    ylabel:str='mean squared error'     # what the loss is
 ):                          # the axes
     "Training and held-out loss over the epochs; epoch 0 is the untrained network."
     ax = ax if ax is not None else plt.subplots(figsize=(5, 2.8), layout='constrained')[1]
