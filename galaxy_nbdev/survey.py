@@ -14,7 +14,7 @@ import numpy as np, pandas as pd
 from tqdm.auto import tqdm
 from . import cleaning, images, simulate
 
-# %% ../nbs/foundations/survey.ipynb #656c2eed
+# %% ../nbs/foundations/survey.ipynb #bfe6da40
 def partitions(
     source:str|Path # a folder with parquet files in it or in folders below it, or one such file
 )->list:            # their paths, sorted
@@ -22,6 +22,7 @@ def partitions(
     root = Path(source).expanduser().resolve()
     inside = lambda f: f.relative_to(root).parts
     found = [root] if root.is_file() else sorted(f for f in root.rglob('*.parquet') if not any(p.startswith(('_', '.')) for p in inside(f)))
+    found = [f for f in found if any(p.startswith('Norder=') for p in f.parts)] or found      # beside healpix partitions HATS keeps tables about them
     if not found: raise FileNotFoundError(f'{root} holds no parquet files: write the catalogue there with to_parquet, in one file or many')
     return found
 
@@ -186,16 +187,19 @@ def _check(file, out, tol, workers):
 
 def _text(t): return t[['galaxy_id', 'check', 'detail']].astype('str')
 
-# %% ../nbs/foundations/survey.ipynb #87847ac3
+# %% ../nbs/foundations/survey.ipynb #8ba2c0ad
 def repeated_ids(
     source:str|Path # a partitioned catalogue
 )->pd.DataFrame:    # one row an id and a partition: galaxy_id, partition; of ids that stand in more than one partition
     "Galaxies of more than one partition; partitions that cannot be read are passed over."
-    ids = {name: found for name, file in _tasks(source) if (found := _ids(file)) is not None}
-    marks = {name: np.unique(pd.util.hash_array(i.to_numpy(object))) for name, i in ids.items()} if ids else {}
+    files = dict(_tasks(source))
+    marks = {name: np.unique(_marks(ids)) for name, file in files.items() if (ids := _ids(file)) is not None}
     every, n = np.unique(np.concatenate([*marks.values(), np.empty(0, 'uint64')]), return_counts=True)
-    rows = [(i, name) for name, found in ids.items() for i in found.unique()[np.isin(pd.util.hash_array(found.unique().astype(object)), every[n > 1])]]
+    again = [name for name, m in marks.items() if np.isin(m, every[n > 1]).any()]      # of these alone the ids are read once more
+    rows = [(i, name) for name in again for i in _ids(files[name]).drop_duplicates().loc[lambda ids: np.isin(_marks(ids), every[n > 1])]]
     return pd.DataFrame(rows, columns=['galaxy_id', 'partition'], dtype='str')
+
+def _marks(ids): return pd.util.hash_array(ids.to_numpy(object))     # uint64
 
 def _ids(file): # Series of str, or None
     "The ids of a partition that can be read."
@@ -248,7 +252,7 @@ def _model(run, weights, digest): # Learner
     from galaxy_nbdev import learner
     return learner.load_run(run, weights=weights)
 
-# %% ../nbs/foundations/survey.ipynb #09ecaf21
+# %% ../nbs/foundations/survey.ipynb #cad00360
 def _predict(file, out, model, how, stores, dest):
     "The predictions of one partition."
     from galaxy_nbdev import evaluation
@@ -260,7 +264,7 @@ def _predict(file, out, model, how, stores, dest):
         known = t[t.path.map(partial(_readable, crop=learn.dls.crop, size=learn.dls.size))]
         if len(known) in (0, len(t)): raise
         pred = evaluation.predict(learn, known, store=store, **how)
-    table = t[['galaxy_id', *[c for c in ('ra', 'dec') if c in t]]].merge(pred, on='galaxy_id', how='left') if len(t) else t
+    table = t[['galaxy_id', *[c for c in ('ra', 'dec', '_healpix_29') if c in t]]].merge(pred, on='galaxy_id', how='left') if len(t) else t
     if len(t): _write(out, table)
     return {'galaxies': len(t), 'unread': len(t)-len(known)}
 
