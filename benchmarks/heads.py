@@ -2,9 +2,10 @@
 
     python benchmarks/heads.py --real ../shared/data/gz2_800
 
-Raw labels, so that a score can be told in volunteers. 'sigmoid', 'tree' and 'dirichlet' are one network each, the last trained on the votes
+'sigmoid', 'tree' and 'dirichlet' are one network each, the last trained on the votes
 themselves; 'cascade' is eleven networks, each trained on the galaxies whose volunteers were asked its question, chained by `evaluation.cascade`.
-Of the Dirichlet network the coverage is measured too: of the votes on galaxies held out, and on simulated ones of the true probabilities.
+Of the Dirichlet network the coverage is measured too: of the votes on galaxies held out, and on simulated ones of the true probabilities. Where a real
+table has no votes they are its fractions times the number of classifications, rounded.
 Every row goes to results/heads.json as it ends; rows that are there are not made again. About 20 minutes on one thread.
 """
 import argparse, json, os, sys, tempfile, time
@@ -13,14 +14,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_curve'))
 import numpy as np
 from galaxy_nbdev import images, metrics, profile, sources
-from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids
+from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, with_counts
 from galaxy_nbdev.evaluation import cascade, concentrations, predict, score
 from galaxy_nbdev.learner import galaxy_learner, seed_everything
-from galaxy_nbdev.schema import QUESTIONS, make_labels
+from galaxy_nbdev.schema import COUNTS, QUESTIONS, TOTALS, make_labels
 from learning_curve import NoValidation, keep, rows
 
 RESULTS = Path(__file__).parents[1]/'results'/'heads.json'
-RECIPE = dict(arch='galaxy_nbdev.cnn:galaxy_cnn', size=64, bs=64, lr=3e-3, epochs=40)
+RECIPE = dict(arch='galaxy_nbdev.cnn:galaxy_cnn', size=64, bs=64, lr=3e-3, epochs=30)
 LEVELS = [round(.1*k, 1) for k in range(1, 10)]+[.95]
 
 def trained(df, split, fold, recipe, vocab=None, head='sigmoid', loss='mse'):
@@ -42,6 +43,14 @@ def one_a_question(df, split, fold, recipe, test, store):
         out[q.number] = predict(trained(own, split.where(use, 'test'), fold, recipe, q.classes), test, 'dihedral8', store=store)
     return out
 
+def counted(df):
+    "The catalogue with the votes of every answer and question."
+    if set(TOTALS) <= set(df): return df
+    out = with_counts(df); out[COUNTS] = out[COUNTS].round()
+    out = out.assign(**{t: out[[c.replace('Class', 'Count') for c in q.classes]].sum(axis=1, skipna=False) for t, q in zip(TOTALS, QUESTIONS)})
+    out.attrs = df.attrs
+    return out
+
 def coverage(learn, df, truth, store):
     "How much the central intervals hold, of the votes and of the truth."
     alpha = concentrations(learn, df, store)
@@ -60,13 +69,13 @@ def point(df, truth, how, fold, recipe):
         if how == 'dirichlet': more = {'coverage': coverage(learn, test, truth, store)}
     s = score(pred, test)
     return dict(n_train=int((split == 'train').sum()), n_test=len(test), outputs=int(s.overall.outputs), low=s.intervals.low.rmse, high=s.intervals.high.rmse,
-                **{k: float(s.overall[k]) for k in ('rmse', 'mae', 'floor', 'over_floor', 'accuracy', 'volunteers')}, questions=s.per_question.set_index('question').rmse.round(5).to_dict(),
+                **{k: float(s.overall[k]) for k in ('rmse', 'mae', 'floor', 'over_floor', 'accuracy')}, questions=s.per_question.set_index('question').rmse.round(5).to_dict(),
                 minutes=round((time.time()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
 
 def main(real, galaxies, folds, heads, epochs, results):
     simulated = sources.catalogue('simulated', n=galaxies)
     truth = sources.read_simulated(Path(simulated.path[0]).parents[1], kind='truth')
-    surveys = {'simulated': (simulated, truth)} | ({'real': (sources.catalogue(real, kind='raw'), None)} if real else {})
+    surveys = {'simulated': (simulated, truth)} | ({'real': (counted(sources.catalogue(real)), None)} if real else {})
     for name, (df, truth) in surveys.items():
         for fold in folds:
             for how in heads:
@@ -75,7 +84,7 @@ def main(real, galaxies, folds, heads, epochs, results):
                 if any(about.items() <= r.items() for r in rows(results)): continue
                 where = profile.provenance()
                 row = about | point(df, truth, how, fold, recipe) | {k: where[k] for k in ('version', 'git', 'threads', 'load', 'date')}
-                keep(row, results); print('{survey}, {labels} labels, fold {fold}, {head}: RMSE {rmse:.4f}, {volunteers:.2f} volunteers, {minutes} minutes'.format(**row), row.get('coverage', ''), flush=True)
+                keep(row, results); print('{survey}, {labels} labels, fold {fold}, {head}: RMSE {rmse:.4f}, {minutes} minutes'.format(**row), row.get('coverage', ''), flush=True)
 
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
