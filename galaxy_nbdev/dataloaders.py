@@ -9,7 +9,7 @@ __all__ = ['VIEW', 'kfold_ids', 'split_ids', 'training_mask', 'split_name', 'Vot
            'rarity_weights', 'pixel_stats', 'GalaxyNormalize', 'galaxy_block', 'data_hash', 'GalaxyDataLoaders',
            'show_batch', 'show_results', 'expand_views']
 
-# %% ../nbs/02_dataloaders.ipynb #ff9ae28f
+# %% ../nbs/02_dataloaders.ipynb #fe45ad97
 import errno, hashlib, math, os, re, warnings
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch, torch.nn.functional as F
@@ -26,6 +26,7 @@ from PIL import Image
 from plum import dispatch
 from tqdm.auto import tqdm
 from . import images
+from .exploration import PALETTE, Sheet
 from .schema import ANSWERS, CLASSES
 
 # %% ../nbs/02_dataloaders.ipynb #f4664d5c
@@ -102,7 +103,7 @@ class VoteFractions(TensorBase):
         "Draw the `top` answers as bars."
         return show_votes({'votes': self.series}, ax=ctx, top=top)
 
-# %% ../nbs/02_dataloaders.ipynb #1e11a0bf
+# %% ../nbs/02_dataloaders.ipynb #51e8a494
 def show_votes(
     votes:dict,     # name -> Series of fractions by class: one of them, or truth and prediction
     ax=None,        # matplotlib axes; None: new ones
@@ -113,13 +114,13 @@ def show_votes(
     first = next(iter(votes.values())).dropna().nlargest(top)
     height = .8/len(votes)
     for i, (name, s) in enumerate(votes.items()):
-        ax.barh(np.arange(len(first))+i*height, s[first.index], height, color=('#0072B2', '#E69F00')[i], label=name)
+        ax.barh(np.arange(len(first))+i*height, s[first.index], height, color=(PALETTE[0], PALETTE[5])[i], label=name)
     ax.set_yticks(np.arange(len(first))+.4-height/2, ANSWERS.answer[first.index], fontsize=7)
     ax.set(xlim=(0, 1), xticks=[0, 1]); ax.tick_params(length=0, labelsize=7); ax.invert_yaxis()
     for s in ax.spines.values(): s.set_visible(False)
     return ax
 
-# %% ../nbs/02_dataloaders.ipynb #6f6f91b6
+# %% ../nbs/02_dataloaders.ipynb #4b164e21
 class GalaxyImage(PILImage):
     "A galaxy's picture as fastai shows it."
 
@@ -135,11 +136,11 @@ class OpenGalaxy(Transform):
 def GalaxyBlock(
     crop:int|None=212,  # side of the central square, pixels
     size:int=64         # side of the network's input, pixels
-)->TransformBlock:
+)->TransformBlock:      # makes of each galaxy a (3, size, size) float32 tensor in [0, 1]
     "Images of galaxies, cropped and resized."
     return TransformBlock(type_tfms=OpenGalaxy(crop, size), item_tfms=ToTensor, batch_tfms=IntToFloatTensor)
 
-# %% ../nbs/02_dataloaders.ipynb #47b01546
+# %% ../nbs/02_dataloaders.ipynb #18468890
 class ToVoteFractions(Transform):
     "A catalogue's row, or an array, as `VoteFractions`."
     def __init__(self, vocab): self.vocab, self.c = list(vocab), len(vocab)
@@ -150,7 +151,7 @@ class ToVoteFractions(Transform):
 
 def VoteFractionsBlock(
     vocab=CLASSES       # columns of the catalogue, in the order of the network's outputs
-)->TransformBlock:
+)->TransformBlock:      # makes of each row a (len(vocab),) float32 `VoteFractions`
     "Vote fractions as targets; NaN passes through, and every loss skips it."
     return TransformBlock(type_tfms=ToVoteFractions(vocab))
 
@@ -176,7 +177,7 @@ def with_counts(
     out.attrs = df.attrs | {'counts': kind}
     return out
 
-# %% ../nbs/02_dataloaders.ipynb #c0a17503
+# %% ../nbs/02_dataloaders.ipynb #4de0148d
 class ToVoteCounts(Transform):
     "A catalogue's row, or an array, as the votes of each answer."
     def __init__(self, vocab): self.columns = count_columns(vocab)
@@ -184,7 +185,7 @@ class ToVoteCounts(Transform):
 
 def VoteCountsBlock(
     vocab=CLASSES       # classes whose votes are the target
-)->TransformBlock:
+)->TransformBlock:      # makes of each row a (len(vocab),) float32 tensor of votes
     "Votes as a second target beside the fractions."
     return TransformBlock(type_tfms=ToVoteCounts(vocab))
 
@@ -218,7 +219,7 @@ class GalaxyAugment(RandTransform):
         turn = torch.stack([torch.stack([mirror*angle.cos(), -angle.sin()], 1), torch.stack([mirror*angle.sin(), angle.cos()], 1)], 1)
         return torch.cat([scale[:, None, None]*turn, u(n, 2, 1, low=-self.shift, high=self.shift)], 2)
 
-# %% ../nbs/02_dataloaders.ipynb #1d15d9b6
+# %% ../nbs/02_dataloaders.ipynb #a7280cd3
 def sampling_grid(
     maps:torch.Tensor,  # (n, 2, 3) affine maps of the square from -1 to 1
     height:int,         # of the images, pixels
@@ -229,7 +230,7 @@ def sampling_grid(
     rows = maps[:, :, 1, None]*line(height)+maps[:, :, 2, None]
     return (maps[:, :, 0, None, None]*line(width)+rows[..., None]).permute(0, 2, 3, 1)
 
-# %% ../nbs/02_dataloaders.ipynb #4d2c0e5c
+# %% ../nbs/02_dataloaders.ipynb #912af4a7
 def gaussian_blur(
     x:torch.Tensor, # (n, channels, height, width)
     sigma:float     # standard deviation, pixels
@@ -291,7 +292,7 @@ def rarity_weights(
     w = w.clip(w.max()/most) if w.max() > 0 else np.ones(len(df))
     return w/w.mean()
 
-# %% ../nbs/02_dataloaders.ipynb #227f4a5b
+# %% ../nbs/02_dataloaders.ipynb #63186f32
 def pixel_stats(
     df:pd.DataFrame,    # a catalogue
     store=None,         # its image store; None: the files are read
@@ -306,12 +307,12 @@ def pixel_stats(
     x = x.reshape(-1, 3)/255
     return x.mean(0).round(4).tolist(), x.std(0).round(4).tolist()
 
-# %% ../nbs/02_dataloaders.ipynb #28df9dc5
+# %% ../nbs/02_dataloaders.ipynb #9778f117
 class GalaxyNormalize(Normalize):
     "fastai's `Normalize`, in the batch's own memory: by now the batch is a copy, and two passes over it are saved."
     def encodes(self, x:TensorImage): return x.sub_(self.mean).mul_(1/self.std)
 
-# %% ../nbs/02_dataloaders.ipynb #96b29713
+# %% ../nbs/02_dataloaders.ipynb #0f8c2827
 def galaxy_block(
     vocab=CLASSES,      # columns of the targets
     crop:int|None=212,  # side of the central square, pixels
@@ -320,7 +321,7 @@ def galaxy_block(
     stats=None,         # mean and standard deviation of R, G, B; None: pixels stay in [0, 1]
     augment=True,       # True: `GalaxyAugment()`; a list of batch transforms; False: none
     counts:bool=False   # True: the votes (`Count*`) as a second target
-)->DataBlock:
+)->DataBlock:           # pictures (3, size, size) and fractions (len(vocab),); `.dataloaders(df)` makes loaders of it
     "The `DataBlock` of galaxies and their vote fractions; its source is a catalogue."
     tfms = [GalaxyAugment()] if augment is True else list(augment or [])
     if stats is not None: tfms.append(GalaxyNormalize.from_stats(*stats, cuda=torch.cuda.is_available()))
@@ -337,7 +338,7 @@ def _store(df, source, dest, crop, size):
         if source == 'store' or e.errno not in (errno.ENOSPC, errno.EDQUOT): raise
         warnings.warn(f'no room for an image store of {len(df)*size*size*3/1e6:,.0f} MB ({e}): the loaders open the files instead, which is slower')
 
-# %% ../nbs/02_dataloaders.ipynb #6abb4aa3
+# %% ../nbs/02_dataloaders.ipynb #5b308889
 def data_hash(
     df:pd.DataFrame,    # a catalogue
     vocab=()            # columns of labels besides the 37 classes, binarised ones for example
@@ -380,7 +381,7 @@ class GalaxyDataLoaders(DataLoaders):
         dls = block.dataloaders(df, bs=bs, **{'num_workers': 0, 'path': images.profile.home()} | last | kwargs, dl_kwargs=own)
         return cls(*dls.loaders, path=dls.path, device=dls.device)._note(split_name(split), df.attrs | {'data': data_hash(df, vocab)}, crop, size, stats)
 
-# %% ../nbs/02_dataloaders.ipynb #5d33d46d
+# %% ../nbs/02_dataloaders.ipynb #373008a5
 @patch
 def _note(self:GalaxyDataLoaders, split, attrs, crop, size, stats):
     "What predictions and runs need to know of the galaxies behind the loaders."
@@ -388,33 +389,55 @@ def _note(self:GalaxyDataLoaders, split, attrs, crop, size, stats):
     return self
 
 @patch
-def new_empty(self:GalaxyDataLoaders):
+def new_empty(self:GalaxyDataLoaders)->DataLoaders: # of no galaxies, with the split's name, `attrs`, crop, size and pixel statistics
     "Loaders without galaxies, as `Learner.export` keeps them."
     return DataLoaders.new_empty(self)._note(self.split, self.attrs, self.crop, self.size, self.stats)
 
 @patch
-def test_dl(self:GalaxyDataLoaders, test_items, rm_type_tfms=None, with_labels=False, **kwargs):
+def test_dl(self:GalaxyDataLoaders,
+    test_items,             # a catalogue, or a list of paths, rows, pictures or arrays
+    rm_type_tfms=None,      # type transforms to leave out, fastai's; None: none
+    with_labels:bool=False, # True: the fractions too, of a catalogue that has them
+    **kwargs                # for fastai's `test_dl`: bs, num_workers, ...
+)->TfmdDL:                  # batches (n, 3, size, size), prepared as the validation part is
     "A loader of other galaxies: a catalogue, or a list of paths, rows, pictures or arrays."
     return DataLoaders.test_dl(self, test_items, rm_type_tfms=rm_type_tfms or 0, with_labels=with_labels, **{'num_workers': 0} | kwargs)
 
-# %% ../nbs/02_dataloaders.ipynb #65036e3f
+# %% ../nbs/02_dataloaders.ipynb #f8f511e1
 def _galaxy_grid(n, cols=4):
     "n pairs of axes: a picture above its bars."
     rows = math.ceil(n/cols)
-    fig = plt.figure(figsize=(8, 2.7*rows), layout='constrained')
+    fig = plt.figure(figsize=(8, 2.7*rows), layout='constrained', FigureClass=Sheet)
     grid = fig.add_gridspec(2*rows, cols, height_ratios=[2, 1.1]*rows)
     return [(fig.add_subplot(grid[2*(i//cols), i % cols]), fig.add_subplot(grid[2*(i//cols)+1, i % cols])) for i in range(n)]
 
-# %% ../nbs/02_dataloaders.ipynb #16b747dd
+# %% ../nbs/02_dataloaders.ipynb #ded83529
 @dispatch
-def show_batch(x:TensorImage, y:VoteFractions, samples, ctxs=None, max_n=8, **kwargs):
+def show_batch(
+    x:TensorImage,      # the batch, (n, 3, size, size)
+    y:VoteFractions,    # its fractions, (n, classes)
+    samples,            # n decoded pairs of picture and fractions
+    ctxs=None,          # pairs of axes, a picture's and its bars'; None: a new figure
+    max_n=8,            # galaxies at most
+    **kwargs            # ignored: fastai passes what it shows other types with
+)->list:                # the pairs of axes
+    "Galaxies of a batch, each above its most voted answers."
     ctxs = _galaxy_grid(min(len(samples), max_n)) if ctxs is None else ctxs
     for (im, votes), (a, b) in zip(samples, ctxs):
         im.show(ctx=a); show_votes({'votes': votes.series}, b)
     return ctxs
 
 @dispatch
-def show_results(x:TensorImage, y:VoteFractions, samples, outs, ctxs=None, max_n=8, **kwargs):
+def show_results(
+    x:TensorImage,      # the batch, (n, 3, size, size)
+    y:VoteFractions,    # its fractions, (n, classes)
+    samples,            # n decoded pairs of picture and fractions
+    outs,               # n tuples of one prediction, (classes,)
+    ctxs=None,          # pairs of axes, a picture's and its bars'; None: a new figure
+    max_n=8,            # galaxies at most
+    **kwargs            # ignored: fastai passes what it shows other types with
+)->list:                # the pairs of axes
+    "Galaxies of a batch, each above the volunteers' fractions and the network's."
     ctxs = _galaxy_grid(min(len(samples), max_n)) if ctxs is None else ctxs
     for (im, votes), (pred,), (a, b) in zip(samples, outs, ctxs):
         im.show(ctx=a); show_votes({'volunteers': votes.series, 'network': VoteFractions(pred, vocab=votes.vocab).series}, b)

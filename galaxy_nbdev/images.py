@@ -208,7 +208,7 @@ def fingerprint(
 # %% ../nbs/foundations/images.ipynb #fdf1ab19
 FILTER = 'lanczos after scaled decoding'
 
-# %% ../nbs/foundations/images.ipynb #05815d23
+# %% ../nbs/foundations/images.ipynb #35e54f0f
 def build_store(
     df:pd.DataFrame,            # a catalogue: galaxy_id, path
     dest:str|Path|None=None,    # folder of the store; None: under `profile.home()/'stores'`, named by its fingerprint
@@ -216,7 +216,7 @@ def build_store(
     size:int=64,                # side of a stored image, pixels
     chunk:int=256,              # galaxies written between two notes of progress
     workers:int|None=None       # processes; None: one a core
-)->ImageStore:
+)->ImageStore:                  # the finished store: (n, size, size, 3) uint8, memory-mapped, in the order of `df`
     "Decode every galaxy once into one array; resumes what was interrupted; raises `ValueError` where `dest` holds another store."
     if not df.galaxy_id.is_unique: raise ValueError(f'galaxy {df.galaxy_id[df.galaxy_id.duplicated()].iloc[0]} stands in more than one row: two catalogues that share ids need other ids, or cleaning.clean')
     mark = fingerprint(df, crop, size)

@@ -114,14 +114,15 @@ def _of_all(df):
     clean = 1-df.get('Class1.3', pd.Series(0., df.index)).astype('float64').fillna(0)
     return pd.DataFrame({q.number: clean if q.number in (6, 8) else 1. for q in QUESTIONS}, index=df.index)
 
-# %% ../nbs/foundations/metrics.ipynb #3a71de63
+# %% ../nbs/foundations/metrics.ipynb #598f7995
 def votes(
     df:pd.DataFrame,        # a catalogue
     n_votes:float|None=None # volunteers a galaxy where the catalogue has no `n_votes`
 )->pd.DataFrame:            # (n, 11) float64, by question number; NaN: unknown
-    "Votes cast at each question: `Total*` where the catalogue has them, else the volunteers times the parent's fraction."
-    totals = df.reindex(columns=TOTALS).set_axis([q.number for q in QUESTIONS], axis=1).astype('float64')
-    return totals.fillna(_parents(df)*voters(df, n_votes))
+    "Votes cast at each question: a galaxy's own totals, else the sums of its counts; where it has neither for any question, the volunteers times the parent's fraction."
+    counts = df.reindex(columns=COUNTS).set_axis(CLASSES, axis=1)
+    counted = pd.DataFrame({q.number: df.get(t, counts[q.classes].sum(axis=1, min_count=1)) for t, q in zip(TOTALS, QUESTIONS)}).astype('float64')
+    return counted.where(np.repeat(counted.notna().any(axis=1).to_numpy()[:, None], len(QUESTIONS), axis=1), _parents(df)*voters(df, n_votes))
 
 def asked(
     df:pd.DataFrame,        # a catalogue

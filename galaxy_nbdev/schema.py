@@ -234,23 +234,32 @@ def _diary_bulge(f):
     "Bulge present, 'diary'; `f` holds conditional fractions."
     return (1-(f['Class5.1']+f['Class9.3'])/2 >= .5).astype('float64')
 
-# %% ../nbs/foundations/schema.ipynb #bc25e7c4
+# %% ../nbs/foundations/schema.ipynb #2445d957
 SUMMARY = ['none of these', 'smooth, in-between', 'smooth, round', 'smooth, cigar', 'edge-on disk', 'unbarred spiral', 'barred spiral', 'featured, no bar or spiral']
 
 def summary_label(
-    df:pd.DataFrame     # a catalogue with raw counts of questions 1 to 4 and 7
-)->pd.Series:           # -1 to 6 as `label` of galaxy-datasets, float; the name is `SUMMARY[label+1]`; NaN: counts not known
-    "The one class that sums up a galaxy; raises `ValueError` where the catalogue has no raw counts."
-    n = df.reindex(columns=[c for q in QUESTIONS for c in COUNTS if q.number in (1, 2, 3, 4, 7) and c.startswith(f'Count{q.number}.')]).astype('float64')
-    if n.isna().any(axis=1).all():
-        raise ValueError(f'the summary needs raw counts: no galaxy of this catalogue ({df.attrs.get("source", "source not named")}) has all of {n.columns[0]} to {n.columns[-1]}')
-    smooth, featured = (n[c] > n[['Count1.1', 'Count1.2', 'Count1.3']].sum(axis=1)/2 for c in ('Count1.1', 'Count1.2'))
-    edge, bar, arms = (np.sign(n[f'Count{k}.1']-n[f'Count{k}.2']) for k in (2, 3, 4))      # 1: yes, -1: no, 0: a tie
-    shape = [n[c] > n[['Count7.1', 'Count7.2', 'Count7.3']].drop(columns=c).max(axis=1) for c in ('Count7.2', 'Count7.1', 'Count7.3')]
+    df:pd.DataFrame     # a catalogue with raw counts of questions 1 to 4 and 7, or with their cumulative fractions
+)->pd.Series:           # -1 to 6 as `label` of galaxy-datasets, float; the name is `SUMMARY[label+1]`; NaN: neither counts nor fractions known
+    "The one class that sums up a galaxy; raises `ValueError` where the catalogue knows neither counts nor fractions of any."
+    n = _summed(df)
+    def more(a, b): return np.sign((a-b).round(4))         # 1, 0: a tie, or -1; one vote of a fraction is far more than the rounding
+    smooth, featured = (more(2*n[c], n[QUESTIONS[0].classes].sum(axis=1)) > 0 for c in ('Class1.1', 'Class1.2'))
+    edge, bar, arms = (more(n[f'Class{k}.1'], n[f'Class{k}.2']) for k in (2, 3, 4))
+    shape = [more(n[c], n[QUESTIONS[6].classes].drop(columns=c).max(axis=1)) > 0 for c in ('Class7.2', 'Class7.1', 'Class7.3')]
     face, side = featured & (edge < 0), featured & (edge > 0)
     cases = [*(smooth & s for s in shape), side & ((arms == 0) & (bar == 0) | (arms*bar != 0) & (arms+bar >= 0)),
              face & (arms > 0) & (bar < 0), face & (arms > 0) & (bar > 0), face & (arms < 0) & (bar < 0)]
     return pd.Series(np.select(cases, range(7), -1.), df.index).where(n.notna().all(axis=1))
+
+def _summed(df):
+    "Counts of questions 1 to 4 and 7, of each galaxy that has them all, else its cumulative fractions; (n, 12) under the classes' names."
+    classes = [c for q in QUESTIONS if q.number in (1, 2, 3, 4, 7) for c in q.classes]
+    f = df.reindex(columns=classes).astype('float64')
+    n = df.reindex(columns=[c.replace('Class', 'Count') for c in classes]).astype('float64').set_axis(classes, axis=1)
+    n = n.where(np.repeat(n.notna().all(axis=1).to_numpy()[:, None], len(classes), axis=1), f)
+    if n.isna().any(axis=1).all():
+        raise ValueError(f'the summary needs counts or fractions of questions 1 to 4 and 7: no galaxy of this catalogue ({df.attrs.get("source", "source not named")}) has all of them')
+    return n
 
 # %% ../nbs/foundations/schema.ipynb #d1edfe70
 def _one_hot(df):

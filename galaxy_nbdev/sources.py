@@ -401,14 +401,14 @@ HOSTS = {
     'kaggle': {'competition': 'galaxy-zoo-the-galaxy-challenge', 'client': 'kaggle'}}
 PATIENCE = {'timeout': 60, 'tries': 6, 'wait': 2.}  # seconds without a byte; attempts without progress; seconds before the next, doubled each time
 
-# %% ../nbs/foundations/sources.ipynb #ee5c551e
+# %% ../nbs/foundations/sources.ipynb #0fb90cdf
 def download(
     url:str,                # http(s)
     path:str|Path,          # where the file shall be; it appears when it is whole
     size:int|None=None,     # bytes; None: as the server says
     checksum:str|None=None, # 'md5:...' or 'sha256:...'; None: not compared
-    **patience              # instead of `PATIENCE`: timeout, tries, wait
-)->Path:
+    **patience              # instead of `PATIENCE`: timeout (seconds), tries, wait (seconds)
+)->Path:                    # `path`, the whole file
     "One file over HTTP, resumable; raises `FileNotFoundError` where the server has none, `ValueError` where it is another file, `ConnectionError` after the last attempt."
     path, how = Path(path), PATIENCE|patience
     if path.exists() and size in (None, path.stat().st_size): return path

@@ -250,13 +250,13 @@ def over_image(
     asked = weights[..., 0, :] if prefix else weights.mean(-2)
     return asked[..., prefix:].unflatten(-1, (side, side))
 
-# %% ../nbs/05_vit.ipynb #295d536a
+# %% ../nbs/05_vit.ipynb #8d94e673
 def plot_attention(
     picture,                # (height, width, 3) the galaxy
     weights:torch.Tensor,   # (1, heads, words that ask, words that are asked), from `attention_map` of this galaxy
     title:str='',           # above all panels
     columns:int=7           # panels in a row
-)->plt.Figure:
+)->plt.Figure:            # the galaxy, the mean over heads, each head; of a rollout one map
     "A galaxy beside the attention that its patches get, on average over the heads and from each; white: the galaxy's outline."
     maps = over_image(weights)[0].cpu()
     shown = {'mean of heads': maps.mean(0)} | {f'head {i+1}': m for i, m in enumerate(maps)} if len(maps) > 1 else {'all layers': maps[0]}
