@@ -502,7 +502,7 @@ def cascade(
     parts = [p.set_index('galaxy_id').loc[ids, QUESTIONS[n-1].classes] for n, p in sorted(preds.items())]
     return in_tree(pd.concat(parts, axis=1).reset_index())
 
-# %% ../nbs/06_evaluation.ipynb #4272b935
+# %% ../nbs/06_evaluation.ipynb #6b074507
 def together(
     preds:dict,         # name -> predictions of the same galaxies, none of which the networks were trained on
     df:pd.DataFrame,    # their catalogue
@@ -518,7 +518,7 @@ def together(
     if set(CLASSES) & set(second[best]) == {c for k in by.index for c in QUESTIONS[k-1].classes}:
         made['question by question'] = cascade({k: second[n] for k, n in by.items()}), ', '.join(f'{n} {k}' for n, k in by.groupby(by).size().items())
     rows = {name: metrics.compare(second[best], q, df, _votes(df, None)[0], draws).loc['rmse', ['b', 'change', 'low', 'high']].to_list()+[of] for name, (q, of) in made.items()}
-    return pd.DataFrame(rows, ['rmse', 'change', 'low', 'high', 'made_of']).T
+    return pd.DataFrame.from_dict(rows, orient='index', columns=['rmse', 'change', 'low', 'high', 'made_of'])
 
 # %% ../nbs/06_evaluation.ipynb #5e299828
 def plot_confusion(
