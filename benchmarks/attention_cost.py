@@ -3,8 +3,10 @@
     python benchmarks/attention_cost.py
 
 One layer of `galaxy_vit` (128 numbers in a word, 4 heads) on random words: its attention by torch's fused function,
-the same with its weights written down, and the dense part for comparison. Time is the median of the repetitions; memory
-is what the forward pass keeps for the backward one, weights of the network not counted. Writes results/attention_cost.json.
+the same with its weights written down, and the dense part for comparison. Time is the median of the repetitions, on a CPU that of
+one core (all threads together), so that other work on the machine counts for little; memory is what the forward pass keeps for the
+backward one, weights of the network not counted. Writes results/attention_cost.json, with the threads and the load before it began.
+About a minute of one core.
 """
 import argparse, json, os, statistics, sys, time
 from pathlib import Path
@@ -34,12 +36,12 @@ def kept(part, x):
     return sum(n for n, _ in seen.values())/2**20
 
 def timed(part, x, repeat):
-    "Median milliseconds of both ways, after one that is not counted."
-    wait, took = torch.cuda.synchronize if x.is_cuda else lambda: None, []
+    "Median milliseconds of both ways, after one that is not counted: of one core on a CPU, on the clock on a GPU."
+    wait, clock, took = torch.cuda.synchronize if x.is_cuda else lambda: None, time.perf_counter if x.is_cuda else time.process_time, []
     for _ in range(repeat+1):
-        wait(); began = time.perf_counter()
+        wait(); began = clock()
         part(x).sum().backward()
-        wait(); took.append(1e3*(time.perf_counter()-began))
+        wait(); took.append(1e3*(clock()-began))
     return statistics.median(took[1:])
 
 if __name__ == '__main__':
@@ -47,7 +49,8 @@ if __name__ == '__main__':
     ap.add_argument('--patches', type=int, nargs='+', default=[64, 144, 256, 576, 1024]); ap.add_argument('--repeat', type=int, default=15)
     ap.add_argument('--bs', type=int, default=16); ap.add_argument('--out', type=Path, default=RESULTS)
     a = ap.parse_args()
-    device, runs = 'cuda' if torch.cuda.is_available() else 'cpu', []
+    device, runs, where, began = 'cuda' if torch.cuda.is_available() else 'cpu', [], profile.provenance(torch=torch.__version__), time.perf_counter()
+    print(f'{where["threads"]} thread(s), load {where["load"]}', flush=True)
     for n in a.patches:
         for name, part in layer_parts(128, 4).items():
             torch.manual_seed(0)
@@ -56,5 +59,6 @@ if __name__ == '__main__':
             print('{part:32} {patches:5} patches {ms:9.2f} ms {mb:9.2f} MB'.format(**runs[-1]), flush=True)
     a.out.parent.mkdir(exist_ok=True)
     new = a.out.with_suffix('.new')
-    new.write_text(json.dumps({'provenance': profile.provenance(torch=torch.__version__), 'runs': runs}, indent=1))
+    new.write_text(json.dumps({'provenance': where, 'runs': runs}, indent=1))
     os.replace(new, a.out)
+    print(f'{time.perf_counter()-began:.0f} s')

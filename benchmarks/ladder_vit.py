@@ -113,7 +113,7 @@ def lesson(a):
 START = dict(name='cct', epochs=200, lr=1e-3, bs=64, fit='fit_one_cycle', wd=.05, head='tree', loss='mse', zoom=[.8, 1.2], pretrain=0, pretrain_epochs=30, bf16=True)
 CVT = dict(name='cvt', bf16=False)      # its small convolutions are slower in bfloat16
 PRETRAINED = dict(pretrain=6000, epochs=100)
-RUNGS = {'CCT': {}, 'CCT, pretrained': PRETRAINED, 'CvT': CVT, 'CvT, pretrained': CVT | PRETRAINED, 'ViT': dict(name='vit'), 'ViT, convolutional stem': dict(name='vit_stem')}
+RUNGS = {'CCT': {}, 'CCT, pretrained': PRETRAINED, 'CvT': CVT, 'CvT, pretrained': CVT | PRETRAINED, 'ViT': dict(name='vit'), 'ViT, convolutional stem': dict(name='vit_stem', epochs=150)}
 
 def climb(df, settings, held, seed):
     "Train one recipe on one fold and score it with one view and with eight; settings that are not of the training go to the network."

@@ -103,7 +103,7 @@ class VoteFractions(TensorBase):
         "Draw the `top` answers as bars."
         return show_votes({'votes': self.series}, ax=ctx, top=top)
 
-# %% ../nbs/02_dataloaders.ipynb #51e8a494
+# %% ../nbs/02_dataloaders.ipynb #6ea5864e
 def show_votes(
     votes:dict,     # name -> Series of fractions by class: one of them, or truth and prediction
     ax=None,        # matplotlib axes; None: new ones
@@ -117,6 +117,7 @@ def show_votes(
         ax.barh(np.arange(len(first))+i*height, s[first.index], height, color=(PALETTE[0], PALETTE[5])[i], label=name)
     ax.set_yticks(np.arange(len(first))+.4-height/2, ANSWERS.answer[first.index], fontsize=7)
     ax.set(xlim=(0, 1), xticks=[0, 1]); ax.tick_params(length=0, labelsize=7); ax.invert_yaxis()
+    ax.set_xlabel('fraction', fontsize=7, labelpad=-8)
     for s in ax.spines.values(): s.set_visible(False)
     return ax
 
@@ -403,15 +404,17 @@ def test_dl(self:GalaxyDataLoaders,
     "A loader of other galaxies: a catalogue, or a list of paths, rows, pictures or arrays."
     return DataLoaders.test_dl(self, test_items, rm_type_tfms=rm_type_tfms or 0, with_labels=with_labels, **{'num_workers': 0} | kwargs)
 
-# %% ../nbs/02_dataloaders.ipynb #f8f511e1
+# %% ../nbs/02_dataloaders.ipynb #8041895b
 def _galaxy_grid(n, cols=4):
     "n pairs of axes: a picture above its bars."
     rows = math.ceil(n/cols)
-    fig = plt.figure(figsize=(8, 2.7*rows), layout='constrained', FigureClass=Sheet)
-    grid = fig.add_gridspec(2*rows, cols, height_ratios=[2, 1.1]*rows)
-    return [(fig.add_subplot(grid[2*(i//cols), i % cols]), fig.add_subplot(grid[2*(i//cols)+1, i % cols])) for i in range(n)]
+    fig = plt.figure(figsize=(8, 3*rows), layout='constrained', FigureClass=Sheet)
+    bands = fig.subfigures(2*rows, 1, height_ratios=[1.9, 1]*rows, squeeze=False)[:, 0]     # pictures and bars keep their own margins
+    pairs = [p for top, bottom in zip(bands[::2], bands[1::2]) for p in zip(top.subplots(1, cols), bottom.subplots(1, cols))]
+    for ax in sum(pairs[n:], ()): ax.remove()
+    return pairs[:n]
 
-# %% ../nbs/02_dataloaders.ipynb #ded83529
+# %% ../nbs/02_dataloaders.ipynb #202e9dd6
 @dispatch
 def show_batch(
     x:TensorImage,      # the batch, (n, 3, size, size)
@@ -441,7 +444,7 @@ def show_results(
     ctxs = _galaxy_grid(min(len(samples), max_n)) if ctxs is None else ctxs
     for (im, votes), (pred,), (a, b) in zip(samples, outs, ctxs):
         im.show(ctx=a); show_votes({'volunteers': votes.series, 'network': VoteFractions(pred, vocab=votes.vocab).series}, b)
-    if ctxs: ctxs[0][1].figure.legend(*ctxs[0][1].get_legend_handles_labels(), loc='outside lower center', ncols=2)
+    if ctxs: plt.gcf().legend(*ctxs[0][1].get_legend_handles_labels(), loc='outside lower center', ncols=2)
     return ctxs
 
 # %% ../nbs/02_dataloaders.ipynb #3b8186e4

@@ -60,14 +60,27 @@ def named(
     what = f'{df.attrs["source"]}, {df.attrs["kind"]} votes' if {'source', 'kind'} <= set(df.attrs) else 'catalogue without a name'
     return f'{what}, n = {len(df):,}'
 
-# %% ../nbs/00_exploration.ipynb #f93716d9
+# %% ../nbs/00_exploration.ipynb #84ce25ac
+def _picture(fig, **how):
+    "A figure as RGB, on an opaque ground."
+    b = io.BytesIO(); fig.savefig(b, format='png', dpi=fig.dpi, facecolor='white', **how)
+    return Image.open(b).convert('RGB')
+
+def _keep(im, **how):
+    "Put a picture into a notebook's output."
+    from IPython import display
+    b = io.BytesIO(); im.save(b, **how)
+    display.display(display.Image(b.getvalue(), format=how['format']))
+
+class Drawing(plt.Figure):
+    "A figure of lines, words and few colours: a notebook keeps it as a PNG of 256 colours, a third of the size."
+    def _ipython_display_(self):
+        im = _picture(self, bbox_inches='tight')
+        _keep(im.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE), format='png', optimize=True)
+
 class Sheet(plt.Figure):
     "A figure of photographs: a notebook keeps it as JPEG, a tenth of the size."
-    def _ipython_display_(self):
-        from IPython.display import Image, display      # its Image, not PIL's
-        b = io.BytesIO()
-        self.savefig(b, format='jpeg', dpi=self.dpi, pil_kwargs={'quality': 82})
-        display(Image(b.getvalue(), format='jpeg'))
+    def _ipython_display_(self): _keep(_picture(self), format='jpeg', quality=82)
 
 # %% ../nbs/00_exploration.ipynb #2431104a
 def _by_hand(fig):
@@ -76,12 +89,12 @@ def _by_hand(fig):
     plt.close(fig)
     return fig
 
-# %% ../nbs/00_exploration.ipynb #d3b77748
+# %% ../nbs/00_exploration.ipynb #c266e553
 def _panels(n, columns=6, height=1.25, left=.6, bottom=.5, title=.3, head=.3, between=.15, **kw):
     "A closed figure of `n` small panels (lengths in inches), and their axes."
     rows = -(-n//columns)
     tall = height*rows+bottom+head-max(0, title-.32)
-    fig, axs = plt.subplots(rows, columns, figsize=(8, tall), squeeze=False, **kw)
+    fig, axs = plt.subplots(rows, columns, figsize=(8, tall), squeeze=False, **{'FigureClass': Drawing} | kw)
     _by_hand(fig)
     fig.subplots_adjust(left=left/8, right=.99, bottom=bottom/tall, top=1-(head+min(title, .32))/tall, wspace=between, hspace=title/(height-title))
     for ax in axs.flat[n:]: ax.remove()
@@ -170,7 +183,7 @@ def _ribbon(ax, x0, y0, x1, y1, width, colour):
     middle = y0+(y1-y0)*(3*t**2-2*t**3)
     ax.fill_between(x0+(x1-x0)*t, middle-width/2, middle+width/2, color=colour, alpha=.3, lw=0)
 
-# %% ../nbs/00_exploration.ipynb #ab41374f
+# %% ../nbs/00_exploration.ipynb #bb4567d4
 def plot_tree(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # one tree
@@ -179,7 +192,7 @@ def plot_tree(
     share = df.reindex(columns=CLASSES).mean().fillna(0)
     y, bottom = _places(share, scale)
     x = {c: step*len(lineage(c)) for c in CLASSES}
-    fig, ax = plt.subplots(figsize=(8, 8.8)); plt.close(fig)
+    fig, ax = plt.subplots(figsize=(8, 8.8), FigureClass=Drawing); plt.close(fig)
     for q in tree_order():
         start = y[q.parent] if q.parent else np.mean([y[c] for c in q.classes])
         whole = share[q.classes].sum()
@@ -228,25 +241,25 @@ def final_labels(
     n = summary_label(df).map(dict(enumerate(SUMMARY, -1))).value_counts().reindex([*SUMMARY[1:], SUMMARY[0]], fill_value=0)
     return pd.DataFrame({'galaxies': n, 'share': n/n.sum()})
 
-# %% ../nbs/00_exploration.ipynb #a3194ead
+# %% ../nbs/00_exploration.ipynb #5c9396c3
 def plot_final_labels(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # bars, on a logarithmic axis
     "Galaxies of each final label."
     t = final_labels(df)
-    fig, ax = plt.subplots(figsize=(8, 2.7)); plt.close(fig)
+    fig, ax = plt.subplots(figsize=(8, 2.7), FigureClass=Drawing); plt.close(fig)
     ax.barh(t.index, t.galaxies, color=PALETTE[0])
     for i, (n, s) in enumerate(t.to_numpy()): ax.text(max(n, 1), i, f' {n:,.0f} ({100*s:.1f} %)', va='center', fontsize=8)
-    ax.set(xscale='log', xlim=(.8, len(df)*2.5), xlabel='galaxies', title=named(df)); ax.invert_yaxis()
+    ax.set(xscale='log', xlim=(.8, len(df)*2.5), xlabel='galaxies', title=f'Final labels, {named(df)}'); ax.invert_yaxis()
     return fig
 
-# %% ../nbs/00_exploration.ipynb #00e9cae7
+# %% ../nbs/00_exploration.ipynb #f4cb0555
 def plot_winners(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # bars, two columns
     "How often each answer won its question, with 'deadlock' and 'not asked'."
     w = winners(df)
-    fig, axs = plt.subplots(1, 2, figsize=(8, 7.6)); plt.close(fig)
+    fig, axs = plt.subplots(1, 2, figsize=(8, 7.6), FigureClass=Drawing); plt.close(fig)
     for ax, part in zip(axs, (QUESTIONS[:6], QUESTIONS[6:])):
         y = 0
         for q in part:
@@ -257,7 +270,7 @@ def plot_winners(
             for name, s, h in zip(names, share, at): ax.text(s, h, f' {name}, {100*s:.1f} %', va='center', fontsize=8)
             y += len(share)+1.4
         ax.set(xlim=(0, 1.45), ylim=(y-.6, -.8), yticks=[], xticks=[0, .5, 1], xlabel='share of all galaxies')
-        ax.spines['left'].set_visible(False)
+        ax.spines['left'].set_visible(False); ax.spines['bottom'].set_bounds(0, 1)
     fig.suptitle(f'Winning answers, {named(df)}')
     return fig
 
@@ -322,20 +335,20 @@ def mean_fractions(
     mean = f.mean()
     return pd.DataFrame({'answer': ANSWERS.answer, 'mean': mean, 'n': f.notna().sum(), 'group': np.select([mean >= .5, mean <= .2], ['sure', 'rare'], 'between')})
 
-# %% ../nbs/00_exploration.ipynb #b68ce1b2
+# %% ../nbs/00_exploration.ipynb #f64e5a04
 def plot_mean_fractions(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # two panels of bars
     "Mean fraction of each answer, conditional and cumulative, the sure and the rare apart."
-    fig, axs = plt.subplots(1, 2, figsize=(8, 7.2), sharey=True); plt.close(fig)
+    fig, axs = plt.subplots(1, 2, figsize=(8, 7.2), sharey=True, FigureClass=Drawing); plt.close(fig)
     colours = {'sure': PALETTE[0], 'rare': PALETTE[1], 'between': PALETTE[7]}
     for ax, kind in zip(axs, ('conditional', 'cumulative')):
         t = mean_fractions(df, kind).loc[ORDER]
         ax.barh([WORDS[c] for c in ORDER], t['mean'].fillna(0), color=t.group.map(colours))
         for i, (m, n) in enumerate(zip(t['mean'], t.n)): ax.text(0 if np.isnan(m) else m, i, f' {m:.2f}, n {n:,}' if n else ' not known', va='center', fontsize=7)
-        ax.set(xlim=(0, 1.25), xticks=[0, .2, .5, 1], xlabel=f'mean {kind} fraction', ylim=(36.6, -.6))
+        ax.set(xlim=(0, 1.25), xticks=[0, .2, .5, 1], xlabel=f'mean {kind} fraction', ylim=(36.6, -.6)); ax.spines['bottom'].set_bounds(0, 1)
     axs[1].legend([plt.Rectangle((0, 0), 1, 1, color=c) for c in colours.values()], ['0.5 and more', '0.2 and less', 'between'], loc='lower right')
-    fig.suptitle(named(df))
+    fig.suptitle(f'Mean fraction of each answer, {named(df)}')
     return fig
 
 # %% ../nbs/00_exploration.ipynb #4ba4cee4
@@ -391,7 +404,7 @@ def _top_fraction(df, min_votes, rank):
     best = {c: df[c].idxmax() for c in CLASSES if c in df and df[c].notna().any()}
     return _top_table(df, best, df, 'Highest cumulative fraction, however few the votes (this catalogue has no vote counts)')
 
-# %% ../nbs/00_exploration.ipynb #26f30d06
+# %% ../nbs/00_exploration.ipynb #a00137d9
 def plot_top_voted(
     df:pd.DataFrame,                # a catalogue
     min_votes:float|None=None,      # as in `top_voted`
@@ -404,7 +417,7 @@ def plot_top_voted(
     for ax, (c, w) in zip(axs, top.iterrows()):
         votes = f', {w.votes:.0f} votes' if w.votes > 0 else ''
         said = f'{w.fraction:.2f}{votes}' if pd.notna(w.galaxy_id) else 'none qualifies'
-        ax.set_title(f'{c[5:]} {w.answer.removesuffix(" bulge") if QUESTION[c] == 9 else w.answer}\n{said}', fontsize=7, pad=2)
+        ax.set_title(f'{c[5:]} {w.answer if len(w.answer) < 17 else w.answer.removesuffix(" bulge")}\n{said}', fontsize=7, pad=2)
         show_galaxy(ax, w.path, picture)
     fig.suptitle(f'{top.attrs["rule"]}\n{named(df)}', fontsize=9)
     return fig
@@ -504,10 +517,10 @@ def _short(r):
     "A correlation in four characters."
     return f'{round(r, 2)+0:.2f}'.replace('0.', '.')
 
-# %% ../nbs/00_exploration.ipynb #535bf046
+# %% ../nbs/00_exploration.ipynb #b30d1fa9
 def _matrix(title, rows=None, left=.205):
     "Axes for a 37 x 37 matrix in the order of the tree, readable at page width."
-    fig = _by_hand(plt.figure(figsize=(8, 7)))
+    fig = _by_hand(plt.figure(figsize=(8, 7), FigureClass=Drawing))
     ax = fig.add_axes([left, .09, .885-left, .855])
     ax.set_xticks(range(37), [c[5:] for c in ORDER], rotation=90, fontsize=8)
     ax.set_yticks(range(37), rows or [f'{ANSWER[c]} {c[5:]}' for c in ORDER], fontsize=8)
@@ -585,13 +598,13 @@ def places(
         out |= {c: [(clear[:, k] & (who[:, k] == i)).sum() if k < len(q.classes) else 0 for k in range(3)] for i, c in enumerate(q.classes)}
     return pd.DataFrame(out, index=[1, 2, 3]).T
 
-# %% ../nbs/00_exploration.ipynb #00aa7e65
+# %% ../nbs/00_exploration.ipynb #cb0e2d6b
 def plot_places(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # one panel a question
     "First, second and third most voted answers."
     t = places(df)
-    fig, axs = _panels(11, 3, 1.85, bottom=.55, title=.62, between=.2)
+    fig, axs = _panels(11, 3, 1.95, bottom=.55, title=.72, between=.2)
     for ax, q in zip(axs, QUESTIONS):
         for k in (1, 2, 3): ax.bar(np.arange(len(q.classes))+.27*(k-2), t.loc[q.classes, k], .25, color=PALETTE[[0, 5, 3][k-1]], label=['first', 'second', 'third'][k-1])
         words, many = [a.removesuffix(' bulge').removesuffix(' arms') for a in q.answers], len(q.classes) > 4
@@ -601,7 +614,7 @@ def plot_places(
     fig.legend(*axs[0].get_legend_handles_labels(), loc='lower right', bbox_to_anchor=(.95, .08)); fig.suptitle(f'Places, {named(df)}'); fig.supylabel('galaxies')
     return fig
 
-# %% ../nbs/00_exploration.ipynb #13912a39
+# %% ../nbs/00_exploration.ipynb #d2eba2f7
 def plot_winner_fractions(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # 37 histograms
@@ -611,11 +624,11 @@ def plot_winner_fractions(
     fig = _histograms(df, won, np.linspace(0, 1, 26), 'Share of the winner', 'share of those asked', empty='never won')
     for ax, c in zip(fig.axes, CLASSES):
         if not won[c].notna().any(): continue
-        ax.axvline(won[c].mean(), color='#222222', lw=1)
-        ax.text(.04, .93, f'mean {won[c].mean():.2f}\nn {won[c].notna().sum():,}', transform=ax.transAxes, va='top', fontsize=7)
+        ax.axvline(won[c].mean(), 0, .62, color='#222222', lw=1)
+        ax.text(.04, .95, f'mean {won[c].mean():.2f}\nn {won[c].notna().sum():,}', transform=ax.transAxes, va='top', fontsize=7, path_effects=HALO)
     return fig
 
-# %% ../nbs/00_exploration.ipynb #1229bc48
+# %% ../nbs/00_exploration.ipynb #4cc155b1
 def plot_channels(
     df:pd.DataFrame,    # a catalogue
     i:int=0             # row
@@ -626,8 +639,8 @@ def plot_channels(
     fig, axs = plt.subplots(1, 5, figsize=(8, 1.9), FigureClass=Sheet, width_ratios=[1, 1, 1, 1, 1.3]); plt.close(fig)
     for ax, a, name in zip(axs, [im, *np.moveaxis(im, -1, 0)], ['colour', 'red', 'green', 'blue']):
         ax.imshow(a, cmap='gray', vmin=0, vmax=255); ax.set_title(name); ax.set_axis_off()
-    for k, colour in enumerate((PALETTE[1], PALETTE[2], PALETTE[0])): axs[4].stairs(np.bincount(im[..., k].ravel(), minlength=256), color=colour)
-    axs[4].set(yscale='log', xlabel='value of 255', ylabel='pixels')
+    for k, (colour, name) in enumerate(zip((PALETTE[1], PALETTE[2], PALETTE[0]), ('red', 'green', 'blue'))): axs[4].stairs(np.bincount(im[..., k].ravel(), minlength=256), color=colour, label=name)
+    axs[4].set(yscale='log', xlabel='value of 255', ylabel='pixels'); axs[4].legend(handlelength=1)
     fig.suptitle(f'{df.galaxy_id.iloc[i]}, {df.attrs.get("source", "catalogue without a name")}', fontsize=9)
     return fig
 
@@ -694,16 +707,20 @@ def plot_average(
     fig.suptitle(f'Average of up to {min(n, len(df)):,} galaxies, {named(df)}')
     return fig
 
-# %% ../nbs/00_exploration.ipynb #23a91be6
+# %% ../nbs/00_exploration.ipynb #1f8aec06
 def plot_sky(
     df:pd.DataFrame     # a catalogue with ra, dec, degrees
 )->plt.Figure:          # one map
     "Galaxies on the sky."
     if why := lacks(df, 'sky'): return skipped(why)
-    fig, ax = plt.subplots(figsize=(8, 3.4)); plt.close(fig)
-    *_, im = ax.hist2d(df.ra, df.dec, bins=(60, 24), cmin=1)
-    fig.colorbar(im, label='galaxies in a cell')
-    ax.set(xlabel='right ascension, degrees', ylabel='declination, degrees', title=named(df)); ax.invert_xaxis()
+    at = df[['ra', 'dec']].dropna()
+    across = int(np.clip(np.sqrt(len(at)/3), 4, 90))        # eight galaxies in a cell, on average
+    n, ra, dec = np.histogram2d(at.ra, at.dec, bins=(across, max(2, int(.4*across))))
+    area = np.outer(np.diff(ra), np.diff(np.rad2deg(np.sin(np.deg2rad(dec)))))
+    fig, ax = plt.subplots(figsize=(8, 3.4), FigureClass=Drawing); plt.close(fig)
+    im = ax.pcolormesh(ra, dec, np.where(n > 0, n/area, np.nan).T, vmin=0)
+    fig.colorbar(im, label='galaxies in a square degree')
+    ax.set(xlabel='right ascension, degrees', ylabel='declination, degrees', title=f'Galaxies on the sky, {named(df)}'); ax.invert_xaxis()
     return fig
 
 # %% ../nbs/00_exploration.ipynb #3c019e30
