@@ -70,6 +70,7 @@ if __name__ == '__main__':
             held = kfold_ids(df.galaxy_id) == 0
             learn, minutes = trained(df, held, name, seed, a.bf16)
             at_home = judged(learn, df[held.to_numpy()])
-            row = about | {'galaxies': int((~held).sum()), 'tested_galaxies': len(other), 'dropped_same_sky': len(pairs), 'minutes': round(minutes, 2), **judged(learn, other), **own[other_name],
+            where = profile.provenance()
+            row = about | {k: where[k] for k in ('version', 'git', 'threads', 'load', 'date')} | {'galaxies': int((~held).sum()), 'tested_galaxies': len(other), 'dropped_same_sky': len(pairs), 'minutes': round(minutes, 2), **judged(learn, other), **own[other_name],
                            'at_home': at_home | {'galaxies': int(held.sum()), 'split': learn.dls.split}}
             keep(row); print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
