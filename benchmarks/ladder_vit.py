@@ -10,8 +10,9 @@ made there is clean for fold K and for no other. `networks` and `lesson` use the
 names. Each row goes into results/ladder_vit.json as soon as it is there, with the load of the machine, the threads and the minutes of one core; what is there already is not
 trained again, and an interrupted training on vote fractions goes on after its last whole epoch. Rows of another recipe of the same name are replaced.
 
-Minutes of one core for a run (AMD EPYC with avx512_bf16, one thread): `folds`, a fold of ViT 16, ViT with stem 30, CCT 17, CvT 8, pretrained CCT 9 and CvT 4;
-their pretraining, once for all folds, 25 and 12. `networks`: CNN 1, ResNet-18 5, ViT 6, CCT 7, CvT 3. `lesson`: about 75 in all.
+Minutes of one core (AMD EPYC with avx512_bf16, one thread), from the steps of a few batches: `folds`, a fold of CCT 19, CvT 8, ViT 17, ViT with stem 25;
+of pretrained CCT 10 and CvT 4, their pretraining, once for all folds, 25 and 12. `networks`: CNN 1, ResNet-18 5, ViT 6, CCT 7, CvT 3. `lesson`: about 60.
+Two of these at once each need an `--out` of their own: one file has one writer.
 """
 import argparse, os, sys, time
 from pathlib import Path
