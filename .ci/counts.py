@@ -71,7 +71,7 @@ def of(name):
                 + ['a demonstration']*(node.name not in shown) + ['a test']*(node.name not in tested)
     return [(length(c.source), raw_length(c.source)) for c in exported], public
 
-LACKING = {'a comment': 29, 'a docstring': 2, 'a demonstration': 29, 'a test': 20}      # as things stand; only ever lowered
+LACKING = {'a comment': 0, 'a docstring': 0, 'a demonstration': 0, 'a test': 0}      # nothing may be lacking
 
 def summary():
     "Medians and maxima over all notebooks, and what public functions lack: text, a list of what is lacking, and what is over a limit."
