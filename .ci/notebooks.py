@@ -235,7 +235,7 @@ def outputs(only=None):
     os.environ.update(GALAXY_PROFILE='demo', GALAXY_DATA='simulated', GALAXY_HOME=str(ROOT))
     os.environ.pop('GALAXY_KIND', None)
     prepare()
-    wrong = []
+    wrong, made = [], []
     with tempfile.TemporaryDirectory() as scratch:
         shutil.copy(ROOT/'settings.ini', scratch)
         folder = Path(shutil.copytree(NBS, Path(scratch)/'nbs', symlinks=True))
@@ -247,11 +247,11 @@ def outputs(only=None):
                 o.data['image/png'] = smaller(o.data['image/png'])
             nb.metadata['galaxy'] = made_from(name, nb)
             nbformat.write(nb, folder/name)
-            wrong.extend(f'nbs/{name} cell {i}: {what}' for i, what in faults(nb))
+            wrong.extend(f'nbs/{name} cell {i}: {what}' for i, what in faults(nb)); made.append(name)
         each(folder, keep, only)
         if wrong: raise Stopped('nothing was stored; these outputs must not be:\n  ' + '\n  '.join(wrong))
         subprocess.run([sys.executable, Path(sys.executable).with_name('nbdev_clean')], cwd=scratch, check=True)
-        for name in ordered(): shutil.copy(folder/name, NBS/name)
+        for name in made: shutil.copy(folder/name, NBS/name)       # the others may have been edited meanwhile
 
 def again():
     "List what is stale, and execute that alone; with a notebook that shows runs, those that made them where the runs are not there."
