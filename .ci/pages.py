@@ -236,7 +236,7 @@ def markdown(nb, pictures=False):
         figure = []
         if o.get('label', '') in numbers:
             alt = str(o.get('fig-alt', '')).replace('"', "'")
-            figure = [f'![Figure {numbers[o["label"]]}. {o["fig-cap"]}]({images[0]}){{#{o["label"]} alt="{alt}"}}'] if images else []
+            figure = [f'![Figure {numbers[o["label"]]}. {o["fig-cap"]}]({images[0]}){{#{o["label"]} alt="{alt}"}}'] if images else [f'[]{{#{o["label"]}}}']     # a cell may say in words why it draws nothing
         inner = [*shown, *map(output, c.outputs), *figure]
         parts.append('\n\n'.join([':::: {.cell}', *filter(None, inner), '::::']) if any(inner) else '')
     return '\n\n'.join(parts)
