@@ -4,18 +4,9 @@ from notebooks import NBS, directives, ordered, read
 
 EXPORTED = {'export', 'exports', 'exporti'}
 
-def raw_length(source):
+def length(source):
     "Lines of a cell that are neither blank nor a directive."
     return sum(bool(line.strip()) and not re.match(r'\s*#\s*\|', line) for line in source.splitlines())
-
-def length(source):
-    "Lines of code in a cell: comments, docstrings, blank lines and the lines of a signature beyond its first are not counted."
-    code = {i for i, line in enumerate(source.splitlines(), 1) if line.strip() and not line.lstrip().startswith('#')}
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): continue
-        first = node.body[0]
-        code -= set(range(node.lineno+1, first.end_lineno+1 if ast.get_docstring(node) else first.lineno))
-    return len(code)
 
 def comments(source):
     "Numbers of the lines that end in a comment."
@@ -69,17 +60,17 @@ def of(name):
             lacks = undocumented(node, said) if isinstance(node, ast.FunctionDef) else []
             public[node.name] = ([f'a comment on {", ".join(lacks)}'] if lacks else []) + ['a docstring']*(not ast.get_docstring(node)) \
                 + ['a demonstration']*(node.name not in shown) + ['a test']*(node.name not in tested)
-    return [(length(c.source), raw_length(c.source)) for c in exported], public
+    return [length(c.source) for c in exported], public
 
 LACKING = {'a comment': 0, 'a docstring': 0, 'a demonstration': 0, 'a test': 0}      # nothing may be lacking
 
 def summary():
     "Medians and maxima over all notebooks, and what public functions lack: text, a list of what is lacking, and what is over a limit."
     found = {name: of(name) for name in ordered()}
-    code, raw = zip(*[pair for lengths, _ in found.values() for pair in lengths])
+    code = [n for lengths, _ in found.values() for n in lengths]
     public = [(f'nbs/{name} {f}', lacks) for name, (_, p) in found.items() for f, lacks in p.items()]
     lack = {k: sum(any(x.startswith(k) for x in lacks) for _, lacks in public) for k in LACKING}
-    text = (f'{len(code)} exported cells: median {statistics.median(code):g} lines, longest {max(code)} (with docstrings and signatures {statistics.median(raw):g} and {max(raw)}); '
+    text = (f'{len(code)} exported cells: median {statistics.median(code):g} lines, longest {max(code)}; '
             f'{len(public)} public functions and classes, without ' + ', '.join(f'{k} {n}' for k, n in lack.items()))
     over = [f'{lack[k]} public functions lack {k}, more than {n}: python .ci/counts.py names them' for k, n in LACKING.items() if lack[k] > n]
     if statistics.median(code) >= 10: over.append(f'the median exported cell has {statistics.median(code):g} lines, 10 or more')

@@ -187,12 +187,13 @@ def run():
     each(NBS, keep)
     from galaxy_nbdev.evaluation import leaderboard
     table = leaderboard().convert_dtypes()      # whole numbers as such, beside rows that lack them
+    table = table.astype(object).where(table.notna(), '')
     front_page(settings, rows, table)
-    print(f'\n{table.to_string(index=False, na_rep="", float_format="{:.4f}".format)}\n\nReport: {REPORT/"index.html"}')
+    print(f'\n{table.to_string(index=False, float_format="{:.4f}".format)}\n\nReport: {REPORT/"index.html"}')
 
 def front_page(settings, rows, table=None):
     "Write _report/index.html: what was run, a link to every page, the table of models once it is there."
-    models = '' if table is None else f'<h2>Models</h2><div class="cell">{table.to_html(border=0, index=False, na_rep="", float_format="{:.4f}".format)}</div>'
+    models = '' if table is None else f'<h2>Models</h2><div class="cell">{table.to_html(border=0, index=False, float_format="{:.4f}".format)}</div>'
     from pages import STYLE
     (REPORT/'index.html').write_text(f'''<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>galaxy_nbdev</title>{STYLE}</head>
 <body><h1>galaxy_nbdev</h1><p>{settings._repr_html_()}</p>

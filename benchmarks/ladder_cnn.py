@@ -79,6 +79,10 @@ def parts(df, inside):
     df = df[(folds != inside).to_numpy()].reset_index(drop=True)
     return df, kfold_ids(df.galaxy_id, seed=1)
 
+def mean_predictor(df, held):
+    "RMSE of one who says the mean of the other galaxies' labels of everyone."
+    return metrics.rmse(np.tile(df[~held][CLASSES].mean(), (held.sum(), 1)), df[held][CLASSES])
+
 def reference(df, pixels, settings, fold, seed, arch='cnn'):
     row = rival.run(df, *pixels, arch, fold, seed, **settings)
     return {k: row[k] for k in ('rmse', 'rmse_tta8', 'minutes', 'parameters', 'device')}
@@ -112,14 +116,13 @@ def main(ladder):
     for seed in a.seeds:
         for fold in a.folds:
             held = (folds == fold).to_numpy()
-            mean = metrics.rmse(np.tile(df[~held][CLASSES].mean(), (held.sum(), 1)), df[held][CLASSES])
             for rung, name, settings in chosen:
                 about = {'data': data_hash(df), 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'rung': rung, 'recipe': name, 'settings': settings, 'epochs': settings['epochs'], 'inside': a.inside, 'fold': fold, 'seed': seed}
                 if any(all(r.get(k) == v for k, v in about.items()) for r in rows(ladder.RESULTS)): continue
                 if rung >= 20: pixels = pixels or rival.load(df)
                 score = ladder.reference(df, pixels, settings, fold, seed) if rung >= 20 else ladder.climb(df, settings, folds == fold, seed)
                 where = profile.provenance()
-                keep(about | score | {'mean_predictor': mean} | {k: where[k] for k in ('version', 'git', 'threads', 'load', 'date')}, ladder.RESULTS)
+                keep(about | score | {'mean_predictor': mean_predictor(df, held)} | {k: where[k] for k in ('version', 'git', 'threads', 'load', 'date')}, ladder.RESULTS)
                 print(f'{name:32} fold {fold} seed {seed}  rmse {score["rmse"]:.4f}  eight views {score["rmse_tta8"]:.4f}  {score["minutes"]:.2f} min', flush=True)
 
 if __name__ == '__main__': main(sys.modules[__name__])

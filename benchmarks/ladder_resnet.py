@@ -15,7 +15,7 @@ import ladder_cnn
 RESULTS = Path(__file__).parents[1]/'results'/'ladder_resnet.json'
 START = ladder_cnn.START | dict(epochs=3, lr=5e-4, bf16=False)
 CHANGES = {'course recipe': {}, '+ augmentation': dict(zoom=[.8, 1.2]), '+ one cycle': dict(fit='fit_one_cycle', lr=2e-3, wd=.05), '+ bfloat16': dict(bf16=True), '+ tree head': dict(head='tree'),
-           '+ 120 epochs': dict(epochs=120), '+ 240 epochs': dict(epochs=240), 'simulated first': dict(pretrain=6000)}
+           '+ 120 epochs': dict(epochs=120), 'simulated first': dict(pretrain=6000)}
 REFERENCES = {'plain PyTorch, 120 epochs': dict(epochs=120, plain=False, bf16=True)}
 SEEDS = 1
 

@@ -124,7 +124,7 @@ def climb(df, settings, held, seed):
     learn, about = trained(dls, VIT, network, s, seed)
     test = df[held.to_numpy()]
     rmse = lambda tta: metrics.rmse(*metrics.paired(predict(learn, test, tta=tta), test))
-    return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8'), **about}
+    return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8'), 'mean_predictor': ladder_cnn.mean_predictor(df, held.to_numpy()), **about}
 
 def folds(a):
     own = {k: value(v) for k, v in (o.split('=', 1) for o in a.own)}

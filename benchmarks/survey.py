@@ -5,7 +5,8 @@
 
 The galaxies are 200 simulated ones, repeated under new ids: their JPEGs are decoded anew each time, but they stay in the system's cache, so the figures hold for a disk that keeps up. They
 are stored at 64 px and predicted from the store by the course CNN after one epoch. Partitions hold 2,000 galaxies, and fewer where there would be less than twenty of them. One thread a
-process; the process that works alone is held to one core. A row times a whole call in which nothing was done before; workers are up and have loaded the network. What is measured is
+process; the process that works alone is held to one core. A row times a whole call in which nothing was done before, after one partition that every
+process, workers too, predicted to warm up. What is measured is
 kept in --work/survey-cost, and an interrupted run goes on with the next row. The bars: per core, two workers reach 0.9 of the single rate; their memory grows by less than 1 % from a fifth of the
 largest job to its end. Rates mean little on a machine that does other work: each row says the load it began under.
 """
@@ -77,16 +78,22 @@ def course_run(work):
     if not (run/'provenance.json').exists(): learner.train_run(learn, 'course', 1)
     return run, df
 
+def warm(run, source, work):
+    "One partition predicted, and thrown away: everything is imported, the network loaded."
+    dest = work/f'warm-{os.getpid()}'
+    survey.predict(run, survey.partitions(source)[0], dest); shutil.rmtree(dest)
+
 def alone(run, source, folder, n, parts):
     "The row of one process, on one core: decoding takes every core that it may."
     cores = os.sched_getaffinity(0); os.sched_setaffinity(0, {min(cores)})
+    warm(run, source, folder.parent)
     try: return row(run, source, folder, n, parts, None)
     finally: os.sched_setaffinity(0, cores)
 
 def together(run, source, folder, n, parts):
     "The row of two workers."
     with survey.connect(2) as client:
-        client.run(survey._model, run, 'last', survey._digest(run))
+        client.run(warm, run, source, folder.parent)
         return row(run, source, folder, n, parts, client)
 
 def summary(rows, bar):
@@ -107,7 +114,6 @@ def main(a):
         for workers, measure in ((1, alone), (2, together)):
             if any((r['galaxies'], r['workers']) == (n, workers) for r in rows): continue
             parts = write_partitions(df, n, work/'catalogue')
-            survey.predict(run, survey.partitions(work/'catalogue')[0], work/'warm'); shutil.rmtree(work/'warm')
             rows.append(measure(run, work/'catalogue', work/f'{n}-{workers}', n, parts))
             write_json(kept, {'code': code, 'rows': rows})
             print(f'{n:,} galaxies, {workers} process(es), load {rows[-1]["load"]}: ' + ', '.join(f'{w} {rows[-1][w]["rate"]:,.0f} a second and core, memory grows {rows[-1][w]["growth"]}' for w in ('store', 'predict')), flush=True)

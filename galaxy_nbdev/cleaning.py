@@ -100,6 +100,7 @@ def measure_image(
     small = im.reduce(max(1, min(im.size)//100))
     return {'width': width, 'height': height, 'mode': mode, 'digest': hashlib.blake2b(data, digest_size=16).hexdigest(), **measure_pixels(np.asarray(small))}
 
+# %% ../nbs/01_cleaning.ipynb #0f835df8
 def check_images(
     df:pd.DataFrame,            # a catalogue
     workers:int|None=None       # processes; None: one a core
@@ -141,6 +142,7 @@ def check_catalogue(
     "All that is wrong with a catalogue and its images."
     return pd.concat([check_table(df, tol), check_images(df, workers)], ignore_index=True)
 
+# %% ../nbs/01_cleaning.ipynb #c520d210
 def clean(
     df:pd.DataFrame,            # a catalogue
     tol:float=0.05,             # largest difference allowed between the answers' sum and their parent
@@ -209,6 +211,7 @@ def same_sky(
     out = pd.concat([pd.DataFrame({'a': list(i), 'b': list(j), 'by': by, 'distance': d}) for i, j, by, d in pairs], ignore_index=True)
     return out.drop_duplicates(['a', 'b'], ignore_index=True)
 
+# %% ../nbs/01_cleaning.ipynb #857078c1
 def drop_same_sky(
     train:pd.DataFrame,     # the catalogue that is thinned out
     test:pd.DataFrame,      # the catalogue that stays as it is

@@ -29,6 +29,7 @@ def n_parameters(
     "How many numbers training may change."
     return sum(w.numel() for w in model.parameters() if w.requires_grad)
 
+# %% ../nbs/03_cnn.ipynb #541097f9
 def layer_table(
     model:nn.Module,        # a network of layers in a row
     size:int=64             # side of the input image, pixels
@@ -56,6 +57,7 @@ def cnn_128x64(
         nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64*side*side, 128), nn.ReLU(), nn.Dropout(dropout),
         nn.Linear(128, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, n_out))
 
+# %% ../nbs/03_cnn.ipynb #9fd8de9a
 def convnet(
     n_out:int=37,                   # outputs, one logit for each column
     size:int=128,                   # side of the input image, pixels
@@ -74,6 +76,7 @@ def alexnet(
     "AlexNet, untrained (Krizhevsky 2014, arXiv:1404.5997)."
     return AlexNet(num_classes=n_out)
 
+# %% ../nbs/03_cnn.ipynb #de64929b
 def densenet_small(
     n_out:int=37,               # outputs, one logit for each column
     growth:int=12,              # channels that each layer adds

@@ -22,6 +22,7 @@ def _command(f):
         except KeyboardInterrupt: raise SystemExit(130) from None
     return call_parse(run)
 
+# %% ../nbs/foundations/commands.ipynb #cffa6434
 def _put(path, write):
     "A file that is there whole or not at all."
     new = path.with_name(path.name+'.new')
@@ -108,6 +109,7 @@ def galaxy_predict(
     if workers: raise ValueError(f'--workers {workers}: only a catalogue in partitions is shared among workers, and {data} is none')
     print(evaluation.predict_shards(learner.load_run(run, weights=weights), sources.catalogue(data, n=n), dest, _tta(tta), bs, project))
 
+# %% ../nbs/foundations/commands.ipynb #7142eb1a
 def _tta(tta): # str, int or None
     "Views as `evaluation.predict` takes them."
     return int(tta) if tta and tta.isdigit() else tta
@@ -119,6 +121,7 @@ def _in_partitions(data): # bool
     root = Path(data).expanduser()
     return root.suffix == '.parquet' or data != 'simulated' and not any(any(root.glob(f)) for f in READERS) and any(root.rglob('*.parquet'))
 
+# %% ../nbs/foundations/commands.ipynb #4c9b59dd
 def _predict_partitions(run, data, dest, how, n, workers):
     "Every partition; raises `ValueError` where some could not be done."
     from galaxy_nbdev import survey

@@ -125,6 +125,7 @@ def show_votes(
 class GalaxyImage(PILImage):
     "A galaxy's picture as fastai shows it."
 
+# %% ../nbs/02_dataloaders.ipynb #52723f8d
 class OpenGalaxy(Transform):
     "Whatever holds a galaxy, a catalogue's row, a path, a PIL image or an array, as its central part in the network's size."
     def __init__(self, crop, size): self.crop, self.size = crop, size
@@ -134,6 +135,7 @@ class OpenGalaxy(Transform):
         im = x if isinstance(x, Image.Image) else PILImage.create(x)
         return GalaxyImage(images.crop_resize(im.convert('RGB'), self.crop, self.size))
 
+# %% ../nbs/02_dataloaders.ipynb #ea9e739f
 def GalaxyBlock(
     crop:int|None=212,  # side of the central square, pixels
     size:int=64         # side of the network's input, pixels
@@ -150,6 +152,7 @@ class ToVoteFractions(Transform):
         return VoteFractions(x, vocab=self.vocab)
     def decodes(self, x): return VoteFractions(x, vocab=self.vocab)
 
+# %% ../nbs/02_dataloaders.ipynb #83dcd956
 def VoteFractionsBlock(
     vocab=CLASSES       # columns of the catalogue, in the order of the network's outputs
 )->TransformBlock:      # makes of each row a (len(vocab),) float32 `VoteFractions`
@@ -163,6 +166,7 @@ def count_columns(
     "`Class1.1` -> `Count1.1`."
     return [c.replace('Class', 'Count') for c in vocab]
 
+# %% ../nbs/02_dataloaders.ipynb #1017c811
 def with_counts(
     df:pd.DataFrame,    # a catalogue
     vocab=CLASSES       # classes whose votes are needed
@@ -184,6 +188,7 @@ class ToVoteCounts(Transform):
     def __init__(self, vocab): self.columns = count_columns(vocab)
     def encodes(self, x): return TensorBase(x[self.columns].to_numpy('float32') if isinstance(x, pd.Series) else np.asarray(x, 'float32'))
 
+# %% ../nbs/02_dataloaders.ipynb #e3cd97d9
 def VoteCountsBlock(
     vocab=CLASSES       # classes whose votes are the target
 )->TransformBlock:      # makes of each row a (len(vocab),) float32 tensor of votes
@@ -389,11 +394,13 @@ def _note(self:GalaxyDataLoaders, split, attrs, crop, size, stats):
     self.split, self.attrs, self.crop, self.size, self.stats = split, dict(attrs), crop, size, stats
     return self
 
+# %% ../nbs/02_dataloaders.ipynb #cab1ee86
 @patch
 def new_empty(self:GalaxyDataLoaders)->DataLoaders: # of no galaxies, with the split's name, `attrs`, crop, size and pixel statistics
     "Loaders without galaxies, as `Learner.export` keeps them."
     return DataLoaders.new_empty(self)._note(self.split, self.attrs, self.crop, self.size, self.stats)
 
+# %% ../nbs/02_dataloaders.ipynb #3474f147
 @patch
 def test_dl(self:GalaxyDataLoaders,
     test_items,             # a catalogue, or a list of paths, rows, pictures or arrays
@@ -430,6 +437,7 @@ def show_batch(
         im.show(ctx=a); show_votes({'votes': votes.series}, b)
     return ctxs
 
+# %% ../nbs/02_dataloaders.ipynb #3822f308
 @dispatch
 def show_results(
     x:TensorImage,      # the batch, (n, 3, size, size)
@@ -465,6 +473,7 @@ def expand_views(
         if not Path(path).exists(): _write_view(i, source, path, seed, augment)
     return out
 
+# %% ../nbs/02_dataloaders.ipynb #f9170b3c
 def _write_view(view, source, path, seed, augment):
     "One augmented picture, whole or not at all."
     x = TensorImage(torch.from_numpy(np.array(images.open_image(source)))).permute(2, 0, 1)[None].float()/255

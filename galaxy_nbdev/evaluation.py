@@ -60,6 +60,7 @@ def dihedral8(
     turns = [torch.rot90(x, k, (2, 3)) for k in range(4)]
     return turns + [t.flip(3) for t in turns]
 
+# %% ../nbs/06_evaluation.ipynb #cd0917ea
 def turned(
     x:torch.Tensor, # (n, 3, size, size) images
     n:int           # views
@@ -79,6 +80,7 @@ def _views(tta):
     if tta not in known: raise ValueError(f'tta {tta!r}: choose None, dihedral8 or a number of views')
     return known[tta]
 
+# %% ../nbs/06_evaluation.ipynb #41502433
 def _decoded(df, crop, size):
     "These galaxies' pixels in memory, in the shape of an image store."
     pictures = images.in_parallel(partial(images.open_crop, crop=crop, size=size), df.path.tolist(), 0 if len(df) < 512 else None, chunksize=64)
@@ -95,11 +97,13 @@ def _each_view(learn, df, tta, bs, store):
         out.append(torch.stack([learn.loss_func.activation(model(v)) for v in make(x)]).float().cpu())
     return torch.cat(out, 1).numpy()
 
+# %% ../nbs/06_evaluation.ipynb #83e07794
 def _predict_shard(learn, df, tta, bs, store, project):
     "Predictions for a few thousand galaxies."
     out = pd.DataFrame(_each_view(learn, df, tta, bs, store).mean(0), columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
     return in_tree(out) if project else out
 
+# %% ../nbs/06_evaluation.ipynb #04dbf131
 def _made_by(learn, tta, project):
     "What predictions remember of their network."
     s = getattr(learn, 'settings', {})
@@ -152,11 +156,13 @@ def predict_shards(
         os.replace(part.with_suffix('.new'), part)
     return dest
 
+# %% ../nbs/06_evaluation.ipynb #1e2181ae
 def _write(path, text):
     "A text file, whole or not at all."
     new = Path(path).with_name(Path(path).name+'.new')
     new.write_text(text, encoding='utf-8'); os.replace(new, path)
 
+# %% ../nbs/06_evaluation.ipynb #9363f295
 def _read_shards(dest):
     "All shards as one table."
     out = pd.concat([pd.read_parquet(f) for f in sorted(dest.glob('part-*.parquet'))], ignore_index=True)
@@ -207,6 +213,7 @@ def binary(self:Score,
     scores = metrics.label_scores(self.pred, labels.columns)
     return metrics.binary_intervals(scores, labels, draws=draws) if draws else metrics.binary_scores(scores, labels)
 
+# %% ../nbs/06_evaluation.ipynb #aaa538de
 @patch
 def calibration(self:Score,
     conditional:bool=False  # True: shares within their question, weighted with its votes
@@ -214,11 +221,13 @@ def calibration(self:Score,
     "Mean observed fraction in bins of the predicted one."
     return metrics.calibration(self.pred, self.df, conditional, n_votes=self.n_votes)
 
+# %% ../nbs/06_evaluation.ipynb #8198d8d5
 @patch
 def volunteers(self:Score)->pd.DataFrame: # by question, and overall: n, low, high (95 %)
     "How many volunteers the predictions are worth, where labels are raw votes."
     return metrics.volunteers(self.pred, self.df, self.n_votes)
 
+# %% ../nbs/06_evaluation.ipynb #3882ddc0
 @patch
 def compare(self:Score,
     other           # `Score` of another model, for the same galaxies
@@ -250,6 +259,7 @@ def score(
     overall = pd.concat([pd.Series({'galaxies': len(parts), 'outputs': len(columns)}), h.value, pd.Series({'accuracy_agreed': (q.accuracy_agreed*q.agreed).sum()/q.agreed.sum() if q.agreed.any() else np.nan})])
     return Score(name, overall, h, q, classes, pred, known.reset_index(), n_votes, note)
 
+# %% ../nbs/06_evaluation.ipynb #d25fc7fd
 def _votes(df, n_votes):
     "Votes a galaxy to assume, and what to say of it."
     if n_votes is None and 'n_votes' not in df and df.attrs.get('source') == 'kaggle': n_votes = KAGGLE_VOTES
@@ -287,6 +297,7 @@ def _measure(path):
 _Y, _X = np.mgrid[:64, :64]-31.5
 _R = np.hypot(_X, _Y)
 
+# %% ../nbs/06_evaluation.ipynb #d1b84c59
 def _flattening(light):
     "1 less the axis ratio, from second moments."
     w = light**1.5/(light**1.5).sum()
@@ -304,14 +315,17 @@ def measures(
     with ThreadPool(min(os.cpu_count() or 1, 16)) as pool: rows = list(tqdm(pool.imap(_measure, df.path, 32), 'measures', len(df), leave=False, delay=2))
     return _keep(pd.DataFrame(rows, columns=MEASURES, dtype='float32'), file)
 
+# %% ../nbs/06_evaluation.ipynb #36d2d143
 def _keep(t, file):
     "Write a table whole or not at all; the table."
     file.parent.mkdir(parents=True, exist_ok=True)
     t.to_parquet(new := file.with_suffix(f'.{os.getpid()}')); os.replace(new, file)
     return t
 
+# %% ../nbs/06_evaluation.ipynb #36801b1b
 def _pictures(df): return images.fingerprint(df, None, None)
 
+# %% ../nbs/06_evaluation.ipynb #ef7582b0
 def central_colour(
     df:pd.DataFrame     # a catalogue: galaxy_id, path
 )->np.ndarray:          # (n, 3) float32, grey levels of R, G, B
@@ -331,6 +345,7 @@ def baselines(
     if not file.exists(): _keep(pd.concat([b.assign(model=name) for name, b in _baselines(train, test, neighbours, boosted).items()]), file)
     return {name: b.drop(columns='model').reset_index(drop=True) for name, b in pd.read_parquet(file).groupby('model', sort=False)}
 
+# %% ../nbs/06_evaluation.ipynb #536a2db6
 def _baselines(train, test, neighbours, boosted):
     "The predictions themselves."
     vocab = [c for c in CLASSES if c in train and train[c].notna().any()]
@@ -340,6 +355,7 @@ def _baselines(train, test, neighbours, boosted):
     if boosted: values['boosted measures'] = _boosted(measures(train), train[vocab], measures(test))
     return {name: pd.DataFrame(v, columns=vocab).assign(galaxy_id=test.galaxy_id.to_numpy()) for name, v in values.items()}
 
+# %% ../nbs/06_evaluation.ipynb #52573bdc
 def _boosted(x, y, new):
     "Gradient boosting, one class after the other."
     grow = lambda c: HistGradientBoostingRegressor(max_iter=60, learning_rate=.1, max_leaf_nodes=8, random_state=0).fit(x[y[c].notna().to_numpy()], y[c].dropna()).predict(new)
@@ -362,6 +378,7 @@ def leaderboard(
     table.attrs = {'source': df.attrs.get('source', 'a catalogue')}
     return table.assign(place='own split') if df.attrs.get('source') == 'kaggle' else table
 
+# %% ../nbs/06_evaluation.ipynb #b81b8a00
 def _split_of(run):
     "The split that a run was made on."
     return _read(run, 'settings.json')['split']
@@ -369,10 +386,12 @@ def _split_of(run):
 # %% ../nbs/06_evaluation.ipynb #a482715a
 def _read(run, file): return json.loads((Path(run)/file).read_text())
 
+# %% ../nbs/06_evaluation.ipynb #3de706d6
 def _table_of(run):
     "What two runs of one table have in common: split and number of outputs."
     return _split_of(run), len(_read(run, 'settings.json')['vocab'])
 
+# %% ../nbs/06_evaluation.ipynb #01d7a839
 def _one_split(runs):
     "The runs of the commonest table; a warning names the others."
     tables = pd.Series([_table_of(r) for r in runs], dtype=object)
@@ -381,6 +400,7 @@ def _one_split(runs):
     warnings.warn(f'runs of other splits or outputs are left out: {", ".join(r.name for r, t in zip(runs, tables) if t != first)}')
     return [r for r, t in zip(runs, tables) if t == first]
 
+# %% ../nbs/06_evaluation.ipynb #6b0eea12
 def _belong(runs, df):
     "Raise where runs are of other galaxies or labels, or of several tables."
     for r in runs:
@@ -398,6 +418,7 @@ def _scored(model, pred, df, draws):
     return {'model': model, 'rmse': s.overall.rmse, **s.intervals.loc['rmse', ['low', 'high']], **s.overall[['over_floor', 'mae', 'accuracy']], 'volunteers': s.overall.volunteers if raw else np.nan,
             'galaxies': int(s.overall.galaxies), 'outputs': int(s.overall.outputs), 'labels': df.attrs['kind']}
 
+# %% ../nbs/06_evaluation.ipynb #2f6acfae
 def _run_row(run, df, draws):
     "One run as a row of the table."
     s, m, o = (_read(run, f) for f in ('settings.json', 'metrics.json', 'provenance.json'))
@@ -405,15 +426,18 @@ def _run_row(run, df, draws):
     name = s['recipe']+(', pretrained on Galaxy Zoo' if _seen_votes(str(s['settings'])) else '')
     return {'split': s['split']} | _scored(name, held_out(run), df, draws) | more
 
+# %% ../nbs/06_evaluation.ipynb #55aaa4fa
 def _seen_votes(encoder):
     "Whether an encoder was pretrained on Galaxy Zoo's votes."
     return any(w in encoder.lower() for w in ('zoobot', 'mwalmsley', 'galaxyzoo', 'galaxy-zoo', 'galaxy_zoo', 'galaxy zoo', 'gz2', 'gz_'))
 
+# %% ../nbs/06_evaluation.ipynb #8288fdc3
 def _baseline_rows(run, df, draws):
     "The baselines on the galaxies that a run trained on and held out."
     train, test = (df[df.galaxy_id.isin(held_out(run, part).galaxy_id)] for part in ('train', 'valid'))
     return [{'split': _split_of(run)} | _scored(name, b, test, draws) for name, b in baselines(train, test).items()]
 
+# %% ../nbs/06_evaluation.ipynb #6c80aca9
 def _rival_rows(df, split):
     "Runs of the plain PyTorch recipe on the same galaxies, labels and split, from `results/rival.json`."
     path = Path(galaxy_nbdev.__file__).parents[1]/'results'/'rival.json'
@@ -490,7 +514,7 @@ def concentrations(
     told = SimpleNamespace(dls=learn.dls, model=learn.model, loss_func=SimpleNamespace(activation=head.concentration))
     return pd.DataFrame(_each_view(told, df, None, 256, store)[0], columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
 
-# %% ../nbs/06_evaluation.ipynb #04d9014f
+# %% ../nbs/06_evaluation.ipynb #d157df6a
 def cascade(
     preds:dict      # number of a question -> predictions that hold its classes, cumulative or of those asked
 )->pd.DataFrame:    # galaxy_id and the classes of these questions, cumulative, float32
@@ -500,7 +524,9 @@ def cascade(
         if set(p.galaxy_id) != set(ids) or p.galaxy_id.duplicated().any(): raise ValueError(f'the network of question {n} predicts other galaxies than that of question {next(iter(preds))}')
         if lacking := [c for c in QUESTIONS[n-1].classes if c not in p]: raise ValueError(f'the network of question {n} does not predict {lacking}')
     parts = [p.set_index('galaxy_id').loc[ids, QUESTIONS[n-1].classes] for n, p in sorted(preds.items())]
-    return in_tree(pd.concat(parts, axis=1).reset_index())
+    out = in_tree(pd.concat(parts, axis=1).reset_index())
+    out.attrs = metrics.joined_notes([p.attrs for p in preds.values()])
+    return out
 
 # %% ../nbs/06_evaluation.ipynb #6b074507
 def together(
@@ -543,7 +569,7 @@ def plot_confusion(
     plt.close(fig)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #0164cbb3
+# %% ../nbs/06_evaluation.ipynb #9cf87272
 def plot_correlation(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame     # a catalogue with the same galaxies
@@ -551,13 +577,13 @@ def plot_correlation(
     "Correlation of every class with every other: of the votes among themselves, and of the predictions with the votes."
     known = df[df.galaxy_id.isin(pred.galaxy_id)]
     p, y = metrics.paired(pred, known)
-    fig, axes = plt.subplots(1, 2, figsize=(8, 3.9), sharey=True)
+    fig, axes = plt.subplots(1, 2, figsize=(8, 4.1), sharey=True)
     number = ANSWERS.question[p.columns].to_numpy(); first = np.flatnonzero(np.diff(number, prepend=0)); middle = [(number == n).nonzero()[0].mean() for n in number[first]]
     for ax, t, title in zip(axes, [y, p], ['votes with votes', 'predictions (down) with votes (across)']):
         im = ax.imshow(metrics.correlation(t.reset_index(), known), vmin=-1, vmax=1, cmap='RdBu_r')
         for k in first[1:]: ax.axhline(k-.5, color='white', lw=.8); ax.axvline(k-.5, color='white', lw=.8)
         ax.set_xticks(middle, number[first]); ax.set_yticks(middle, number[first]); ax.set(title=title, xlabel='question'); ax.tick_params(length=0); ax.spines[:].set_visible(False)
-    axes[0].set_ylabel('question'); fig.colorbar(im, ax=axes, label='correlation', shrink=.85, pad=.02); fig.suptitle(named(known))
+    axes[0].set_ylabel('question'); fig.colorbar(im, ax=axes, label='correlation', shrink=.85, pad=.02); fig.suptitle(named(known), y=1.02)
     plt.close(fig)
     return fig
 
@@ -591,6 +617,7 @@ def errors(
     p, y = metrics.paired(pred, df)
     return pd.Series(np.sqrt(np.nanmean((p-y)**2, axis=1)), p.index, name='rmse').sort_values(ascending=False)
 
+# %% ../nbs/06_evaluation.ipynb #d97b18cd
 def plot_residuals(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame,    # a catalogue with the same galaxies
@@ -645,6 +672,7 @@ def plot_galaxies(
             ax.text(0, low, _folded(f'{who}: {walk_of(f)}'), transform=ax.transAxes, va='top', fontsize=7, color=colour)
     return fig
 
+# %% ../nbs/06_evaluation.ipynb #8dee1a23
 def _sheet(n, columns, side, below):
     "A closed figure of `n` pictures, each with room beneath (inches), and their axes."
     rows = max(1, -(-n//columns)); tall = rows*(side+below)
@@ -652,6 +680,7 @@ def _sheet(n, columns, side, below):
     box = lambda k: [(k % columns)/columns+.005, 1-((k//columns)*(side+below)+.3+side)/tall, side/8, side/tall]
     return fig, [fig.add_axes(box(k)) for k in range(n)]
 
+# %% ../nbs/06_evaluation.ipynb #27faa38e
 def _folded(way, width=48):
     "A way down the tree on three lines at most."
     return '\n'.join(textwrap.wrap(way, width, max_lines=3, placeholder=' ...'))
@@ -702,6 +731,7 @@ def turn(self:ErrorBrowser,
     self.page = min(max(self.page+by, 0), max(0, -(-len(self.found)//self.per_page)-1))
     self._draw()
 
+# %% ../nbs/06_evaluation.ipynb #507bb48a
 @patch
 def figure(self:ErrorBrowser)->plt.Figure: # the pictures of this page, a `Sheet`
     "The page that the browser shows, as a still figure."
@@ -712,6 +742,7 @@ def figure(self:ErrorBrowser)->plt.Figure: # the pictures of this page, a `Sheet
         ax.set_title(f'{i}\nvoted {self.y[c][i]:.2f}, predicted {self.p[c][i]:.2f}' if c else f'{i}\nRMSE {v:.3f}', fontsize=6.5, pad=2)
     return fig
 
+# %% ../nbs/06_evaluation.ipynb #3a01a88a
 @patch
 def _draw(self:ErrorBrowser):
     "Show this page."
@@ -772,6 +803,7 @@ def kaggle_place(
     better = [r for r, s in KAGGLE_RANKS.items() if s < rmse]; worse = [r for r, s in KAGGLE_RANKS.items() if s > rmse]
     return f'between rank {better[-1]} and {worse[0]}' if better and worse else 'above rank 1' if worse else f'below rank {better[-1]}'
 
+# %% ../nbs/06_evaluation.ipynb #a43a7531
 def submission(
     pred:pd.DataFrame,              # predictions with their attrs, as `predict` gives them
     path:str|Path,                  # of the CSV file
@@ -788,6 +820,7 @@ def submission(
     out = pred.rename(columns={'galaxy_id': 'GalaxyID'})[['GalaxyID', *CLASSES]].sort_values('GalaxyID', key=lambda s: s.astype('int64'))
     return save_table(out.assign(**out[CLASSES].clip(0, 1).round(6)), path)
 
+# %% ../nbs/06_evaluation.ipynb #7c48889b
 def _not_for_kaggle(attrs):
     "Why a model may not stand on Kaggle's board; None: it may."
     source, encoder = attrs.get('trained on', {}).get('source'), str(attrs.get('encoder', '')).lower()
@@ -820,6 +853,7 @@ class ModelCard:
         _write(path, self.markdown if Path(path).suffix == '.md' else page)
         return Path(path)
 
+# %% ../nbs/06_evaluation.ipynb #67c25fb9
 def _table(t):
     "A DataFrame in Markdown."
     cell = lambda v: '' if v is None or v != v else f'{v:.4f}' if isinstance(v, float) else str(v).replace('|', '\\|')
@@ -846,6 +880,7 @@ def model_card(
         'Limits': _limits(df, result, pred), 'Licence': _LICENCE.get(data['source'], 'The code is Apache-2.0; the licence of the images and votes is their source\'s.'),
         'How to load': f"```\nfrom galaxy_nbdev.learner import load_run\nfrom galaxy_nbdev.evaluation import predict\nlearn = load_run('{run.name}')      # the folder of the run\npredict(learn, df)      # df: galaxy_id and path of any galaxies\n```"})
 
+# %% ../nbs/06_evaluation.ipynb #e99aacbd
 def _folds(run):
     "The finished runs beside a run that differ from it in their split alone, itself among them."
     of = lambda r: {k: v for k, v in _read(r, 'settings.json').items() if k not in ('split', 'stats')} if (r/'provenance.json').exists() else None
@@ -854,6 +889,7 @@ def _folds(run):
 
 _LICENCE = {'simulated': 'Code and simulated galaxies are Apache-2.0.', 'hf': 'The code is Apache-2.0; the votes and images of this data set are CC-BY-NC-SA-4.0, so weights trained on them are for non-commercial use.'}
 
+# %% ../nbs/06_evaluation.ipynb #d761011d
 def _limits(df, s, pred):
     "What the scores do not say."
     hardest = s.per_question.set_index('question').rmse.idxmax()

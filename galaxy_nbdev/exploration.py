@@ -49,7 +49,11 @@ HALO = [patheffects.withStroke(linewidth=2, foreground='white')]
 
 # %% ../nbs/00_exploration.ipynb #ce1095c7
 def _question(i): return QUESTIONS[i-1]
+
+# %% ../nbs/00_exploration.ipynb #93b3f488
 def _asks(q): return f'{q.number} {q.slug.replace("-", " ")}'
+
+# %% ../nbs/00_exploration.ipynb #21dd7dab
 def _colour(q): return PALETTE[q % 4]
 
 # %% ../nbs/00_exploration.ipynb #2cc7e7a2
@@ -66,18 +70,21 @@ def _picture(fig, **how):
     b = io.BytesIO(); fig.savefig(b, format='png', dpi=fig.dpi, facecolor='white', **how)
     return Image.open(b).convert('RGB')
 
+# %% ../nbs/00_exploration.ipynb #340b24b8
 def _keep(im, **how):
     "Put a picture into a notebook's output."
     from IPython import display
     b = io.BytesIO(); im.save(b, **how)
     display.display(display.Image(b.getvalue(), format=how['format']))
 
+# %% ../nbs/00_exploration.ipynb #d319fc1e
 class Drawing(plt.Figure):
     "A figure of lines, words and few colours: a notebook keeps it as a PNG of 256 colours, a third of the size."
     def _ipython_display_(self):
         im = _picture(self, bbox_inches='tight')
         _keep(im.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE), format='png', optimize=True)
 
+# %% ../nbs/00_exploration.ipynb #246757a0
 class Sheet(plt.Figure):
     "A figure of photographs: a notebook keeps it as JPEG, a tenth of the size."
     def _ipython_display_(self): _keep(_picture(self), format='jpeg', quality=82)

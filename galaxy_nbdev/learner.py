@@ -10,7 +10,7 @@ __all__ = ['HEADS', 'LOSSES', 'HISTORY', 'SigmoidHead', 'question_tree', 'down_t
            'run_folder', 'join_processes', 'SharedDL', 'together', 'train_run', 'read_history', 'predict_part',
            'run_metrics', 'plot_history', 'LiveCurve', 'load_run']
 
-# %% ../nbs/foundations/learner.ipynb #264b7248
+# %% ../nbs/foundations/learner.ipynb #ad19ea2f
 import fastai.callback.schedule    # gives Learner its fit_one_cycle
 import gc, hashlib, importlib, inspect, io, json, os, random, shutil, time
 from contextlib import contextmanager, nullcontext
@@ -25,6 +25,7 @@ from fastai.learner import Learner, Metric
 from fastai.optimizer import OptimWrapper
 from filelock import FileLock
 from ipywidgets import widgets
+from matplotlib.ticker import LogLocator
 from PIL import Image
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -103,6 +104,7 @@ def known_mean(
     w = known if weight is None else known*torch.as_tensor(weight, dtype=entries.dtype, device=entries.device)
     return (entries*w).sum()/w.sum().clamp(min=1e-9)
 
+# %% ../nbs/foundations/learner.ipynb #d402b6c6
 def masked_mse(
     pred:torch.Tensor,      # (n, columns) vote fractions
     target:torch.Tensor,    # the same shape; NaN: unknown, left out
@@ -150,6 +152,7 @@ def vote_log_likelihood(
     each = torch.lgamma(k+a)-torch.lgamma(a)-torch.lgamma(k+1)
     return torch.lgamma(total)-torch.lgamma(n+total)+torch.lgamma(n+1)+each.sum(1)
 
+# %% ../nbs/foundations/learner.ipynb #909e5f8f
 def dirichlet_multinomial(
     concentration:torch.Tensor, # (n, columns) positive
     votes:torch.Tensor,         # (n, columns) votes for each answer; NaN: unknown
@@ -168,6 +171,7 @@ class GalaxyLoss(nn.Module):
     def activation(self, logits): return self.head(logits)
     def decodes(self, pred): return pred
 
+# %% ../nbs/foundations/learner.ipynb #109bbcc7
 class ConditionalLoss(GalaxyLoss):
     "`conditional_mse` for a head that holds to the tree."
     def __init__(self, head, weight=None):
@@ -175,6 +179,7 @@ class ConditionalLoss(GalaxyLoss):
         if not hasattr(head, 'tree') or weight is not None: raise ValueError('the loss conditional needs a head that holds to the tree (tree, tree_norm, dirichlet), and takes no weight')
     def forward(self, logits, target, votes=None): return conditional_mse(self.head(logits), target, self.head.tree)
 
+# %% ../nbs/foundations/learner.ipynb #58c30053
 class VoteLoss(GalaxyLoss):
     "`dirichlet_multinomial` for the head of the same name, and loaders that bring the votes."
     def __init__(self, head, weight=None):
@@ -200,10 +205,12 @@ class KnownMetric(Metric):
     @property
     def name(self): return self._name
 
+# %% ../nbs/foundations/learner.ipynb #e093faca
 def known_metrics()->list: # two fastai metrics
     "RMSE and MAE over the held-out part."
     return [KnownMetric(torch.square, np.sqrt, 'rmse'), KnownMetric(torch.abs, float, 'mae')]
 
+# %% ../nbs/foundations/learner.ipynb #0c17d284
 def question_metrics(
     vocab   # names of the columns
 )->list:    # fastai metrics, one for each question that has a column: rmse_q1, rmse_q2, ...
@@ -228,6 +235,7 @@ def _build(arch, n_out, size, settings):
     if 'size' in inspect.signature(arch).parameters: settings = {'size': size} | settings
     return arch(n_out=n_out, **settings)
 
+# %% ../nbs/foundations/learner.ipynb #e1b34c46
 def _one_of(choice, known, what):
     if choice not in known: raise ValueError(f'{what} {choice!r}: choose one of {", ".join(known)}')
     return known[choice]
@@ -267,12 +275,14 @@ def galaxy_learner(
     learn.settings['bf16'] = dls.device.type == 'cuda' if bf16 is None else bf16
     return learn.add_cbs([ChannelsLast(), BFloat16()]) if learn.settings['bf16'] else learn
 
+# %% ../nbs/foundations/learner.ipynb #958e75e3
 def _weights(weight, vocab):
     "One number for each column."
     weight = pd.Series(weight, index=None if isinstance(weight, pd.Series) else vocab).reindex(vocab).astype(float)
     if weight.isna().any() or (weight < 0).any(): raise ValueError(f'weight of {weight.index[weight.isna() | (weight < 0)][0]} is missing or negative: give one number for each of {len(vocab)} columns')
     return weight.tolist()
 
+# %% ../nbs/foundations/learner.ipynb #a10704cd
 class BFloat16(Callback):
     "Training steps in bfloat16 on any device, where fastai's `MixedPrecision` knows GPUs alone; validation and prediction stay in float32."
     run_valid, order = False, 10
@@ -328,20 +338,24 @@ def seed_everything(
     random.seed(n); np.random.seed(n); torch.manual_seed(n)
     dls.train.rng = random.Random(n)
 
+# %% ../nbs/foundations/learner.ipynb #cd5c6e9f
 def _held_out(learn, values):
     "Loss, RMSE and MAE of the held-out part, whatever other metrics there are."
     named = dict(zip(['valid_loss', *learn.metrics.attrgot('name')], values))
     return [named.get(c, np.nan) for c in HISTORY[2:5]]
 
+# %% ../nbs/foundations/learner.ipynb #681ab077
 def _atomic(path, write):
     "A file that is there whole or not at all."
     new = path.with_name(path.name+'.new')
     write(new); os.replace(new, path)
 
+# %% ../nbs/foundations/learner.ipynb #9d3cc275
 def _write_history(path, rows):
     "All epochs so far."
     _atomic(path, lambda f: f.write_text('\n'.join(','.join(map(str, r)) for r in [HISTORY, *rows])+'\n'))
 
+# %% ../nbs/foundations/learner.ipynb #99a084a8
 def _checkpoint(folder, learn, epochs):
     "What is needed to go on: weights, optimiser, and how many epochs are done."
     opt = learn.opt.state_dict()
@@ -367,11 +381,13 @@ def join_processes(
     except ImportError as e: raise ImportError('several processes need Accelerate: pip install "galaxy_nbdev[accelerate]"; or start one process alone') from e
     return PartialState(cpu=not torch.cuda.is_available()).num_processes
 
+# %% ../nbs/foundations/learner.ipynb #e2ea0858
 class SharedDL(GalaxyDL):
     "The batches of one process, read and augmented whole, and of each the share of this process; a share that is short is filled up from its batch."
     def __iter__(self):
         for b in super().__iter__(): yield tuple(map(_share, b))
 
+# %% ../nbs/foundations/learner.ipynb #a098e1d2
 def _share(t): # Tensor, every so-manieth row
     n = num_distrib() or 1
     return t[torch.arange(rank_distrib(), -(-len(t)//n)*n, n) % len(t)]
@@ -393,7 +409,7 @@ def together(
     try: yield [trainer]
     finally: del learn.to_detach
 
-# %% ../nbs/foundations/learner.ipynb #ae06acc5
+# %% ../nbs/foundations/learner.ipynb #d7eb56cc
 def train_run(
     learn:Learner,          # made by `galaxy_learner`
     recipe:str,             # short name of how it is trained; names the folder
@@ -402,7 +418,7 @@ def train_run(
     seed:int=0,             # of shuffling, augmentation and dropout
     fit:str='fit_one_cycle' # fastai's way to train, a method of Learner that takes (epochs, lr, cbs=, start_epoch=)
 )->pd.DataFrame:            # history: one row an epoch, epoch 0 untrained
-    "Train and leave a run folder; resumes an interrupted run of the same settings."
+    "Train and leave a run folder; resumes an interrupted run of the same settings, raises `ValueError` where another version of the network or optimiser began it."
     dest, first = run_folder(learn, recipe, seed), not rank_distrib()
     learn.settings |= dict(recipe=recipe, epochs=epochs, lr=lr, seed=seed, bs=learn.dls.bs, fit=fit, split=learn.dls.split, data=learn.dls.attrs)
     dest.parent.mkdir(parents=True, exist_ok=True)
@@ -417,7 +433,7 @@ def train_run(
         if first: _finish_run(part, dest, learn, seed)
     return read_history(dest) if first else pd.DataFrame(keep.history, columns=HISTORY)
 
-# %% ../nbs/foundations/learner.ipynb #6dcfc22c
+# %% ../nbs/foundations/learner.ipynb #8c0ecb1e
 def _resume(part, learn):
     "Epochs done and their history, from an unfinished folder of the same settings; else a new folder."
     same = (part/'settings.json').exists() and json.loads((part/'settings.json').read_text()) == json.loads(json.dumps(learn.settings))
@@ -426,10 +442,13 @@ def _resume(part, learn):
         _atomic(part/'settings.json', lambda f: f.write_text(json.dumps(learn.settings, indent=1)))
     if not (part/'checkpoint.pt').exists(): return 0, []
     state = torch.load(part/'checkpoint.pt', weights_only=True, map_location=learn.dls.device)
-    learn.model.to(learn.dls.device).load_state_dict(state['model'])
-    learn.create_opt(); learn.opt.load_state_dict(state['opt'])
+    try:
+        learn.model.to(learn.dls.device).load_state_dict(state['model'])
+        learn.create_opt(); learn.opt.load_state_dict(state['opt'])
+    except (RuntimeError, ValueError) as e: raise ValueError(f'{part} was begun with another network or optimiser ({str(e).splitlines()[0]}): remove it to begin anew') from e
     return state['epochs'], read_history(part).head(state['epochs']+1).to_numpy().tolist()
 
+# %% ../nbs/foundations/learner.ipynb #2a4ab40e
 def _untrained(learn):
     "History of epoch 0: the losses before any training."
     watching = [cb for cb in learn.cbs if cb.order > learn.recorder.order]      # early stopping and the like have nothing to watch yet
@@ -444,6 +463,7 @@ def read_history(
     "The history of a run, one row an epoch."
     return pd.read_csv(Path(folder)/'history.csv').astype({'epoch': int})
 
+# %% ../nbs/foundations/learner.ipynb #e8a90e6a
 def _finish_run(part, dest, learn, seed):
     "Weights, predictions, scores and provenance; then the folder gets its name."
     save_model(learn.model, part/'weights.safetensors')
@@ -457,6 +477,7 @@ def _finish_run(part, dest, learn, seed):
     os.replace(part, dest); shutil.rmtree(old, ignore_errors=True)
     (dest/'checkpoint.pt').unlink(missing_ok=True)
 
+# %% ../nbs/foundations/learner.ipynb #626fd87e
 def _device(learn): return torch.cuda.get_device_name() if learn.dls.device.type == 'cuda' else 'cpu'
 
 # %% ../nbs/foundations/learner.ipynb #4c3cb9b7
@@ -473,6 +494,7 @@ def predict_part(
     pred = learn.loss_func.head.spread(pred) if spread else learn.loss_func.activation(pred)
     return pd.DataFrame(pred.numpy(), columns=learn.dls.vocab).assign(galaxy_id=learn.dls[part].items.galaxy_id.to_numpy())
 
+# %% ../nbs/foundations/learner.ipynb #7213dff9
 def run_metrics(
     learn:Learner,      # made by `galaxy_learner`
     pred:pd.DataFrame   # predictions of both parts, with a column `split`
@@ -487,16 +509,19 @@ def run_metrics(
     return {'rmse': score['valid'], 'mae': score['valid_mae'], 'rmse_train': score['train'], 'over_floor': floor and score['valid']/floor,
             'questions': metrics.per_question(pred[pred.split == 'valid'].drop(columns='split'), df).set_index('question').rmse.to_dict(), 'n_train': score['n_train'], 'n_valid': score['n_valid'], 'outputs': len(learn.dls.vocab), 'parameters': sum(w.numel() for w in learn.model.parameters())}
 
-# %% ../nbs/foundations/learner.ipynb #d1a4e2d0
+# %% ../nbs/foundations/learner.ipynb #76be8e52
 def plot_history(
     history:pd.DataFrame,   # from `train_run` or `read_history`
     ax=None,                # matplotlib axes; None: new ones
     ylabel:str='mean squared error'     # what the loss is
 ):                          # the axes
-    "Training and held-out loss over the epochs; epoch 0 is the untrained network."
+    "Training and held-out loss over the epochs, on a logarithmic scale where no loss is negative; epoch 0 is the untrained network."
     ax = ax if ax is not None else plt.subplots(figsize=(5, 2.8), layout='constrained')[1]
     for (c, label), mark in zip([('train_loss', 'training'), ('valid_loss', 'held out')], 'os'): ax.plot(history.epoch, history[c], f'{mark}-', ms=3, label=label)
     ax.set(xlabel='epoch', ylabel=ylabel); ax.legend()
+    if history[['train_loss', 'valid_loss']].min(axis=None) > 0:
+        ax.set_yscale('log'); ax.minorticks_off()
+        ax.yaxis.set(major_locator=LogLocator(subs=(1, 1.5, 2, 3, 5, 7)), major_formatter='{x:g}')
     return ax
 
 # %% ../nbs/foundations/learner.ipynb #e32e52a1
@@ -529,6 +554,7 @@ def load_run(
     learn.settings = s
     return learn
 
+# %% ../nbs/foundations/learner.ipynb #908305b8
 def _no_data(s):
     "Loaders with the blocks of a run, and one black square in place of galaxies."
     square = Image.new('RGB', (s['crop'] or s['size'],)*2)

@@ -6,7 +6,7 @@
 __all__ = ['rmse', 'mae', 'r2', 'paired', 'per_class', 'per_question', 'voters', 'votes', 'asked', 'shares', 'per_question_asked',
            'binary_scores', 'label_scores', 'calibration', 'exact_variance', 'volunteers', 'bootstrap', 'intervals',
            'headline_parts', 'headlines', 'headline_scores', 'compare', 'binary_intervals', 'pit', 'coverage', 'purity',
-           'volunteers_saved', 'confusion', 'correlation', 'ensemble', 'stack_weights']
+           'volunteers_saved', 'confusion', 'correlation', 'joined_notes', 'ensemble', 'stack_weights']
 
 # %% ../nbs/foundations/metrics.ipynb #57df5c9a
 import numpy as np, pandas as pd
@@ -30,6 +30,7 @@ def rmse(
     "Root of the mean squared error, the measure of Kaggle's challenge; raises `ValueError` for NaN predictions."
     return np.sqrt(np.nanmean(_errors(pred, target)**2, axis=axis))
 
+# %% ../nbs/foundations/metrics.ipynb #52684927
 def mae(
     pred,       # array of vote fractions
     target,     # array of the same shape; NaN: unknown, left out
@@ -87,6 +88,7 @@ def per_class(
     scores = {'answer': ANSWERS.answer[p.columns], 'n': y.notna().sum(), 'mean': y.mean(), 'rmse': rmse(p, y, 0), 'mae': mae(p, y, 0), 'r2': r2(p, y)}
     return pd.DataFrame(scores, index=p.columns).rename_axis('class')
 
+# %% ../nbs/foundations/metrics.ipynb #ce69182a
 def per_question(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame     # a catalogue with the same galaxies
@@ -96,6 +98,7 @@ def per_question(
     rows = [(q.number, q.slug, int(y[q.classes].notna().sum().sum()), rmse(p[q.classes], y[q.classes]), mae(p[q.classes], y[q.classes])) for q in _whole(p)]
     return pd.DataFrame(rows, columns=['number', 'question', 'n', 'rmse', 'mae']).set_index('number')
 
+# %% ../nbs/foundations/metrics.ipynb #08fa43d5
 def _whole(p):
     "The questions of which `p` has all classes."
     return [q for q in QUESTIONS if set(q.classes) <= set(p.columns)]
@@ -109,6 +112,7 @@ def voters(
     n = df.n_votes.to_numpy('float64') if n_votes is None and 'n_votes' in df else np.full(len(df), n_votes or np.nan)
     return _of_all(df).mul(n, axis=0)
 
+# %% ../nbs/foundations/metrics.ipynb #c4716661
 def _of_all(df):
     "Share of the volunteers that the fractions of each question are fractions of."
     clean = 1-df.get('Class1.3', pd.Series(0., df.index)).astype('float64').fillna(0)
@@ -124,6 +128,7 @@ def votes(
     counted = pd.DataFrame({q.number: df.get(t, counts[q.classes].sum(axis=1, min_count=1)) for t, q in zip(TOTALS, QUESTIONS)}).astype('float64')
     return counted.where(np.repeat(counted.notna().any(axis=1).to_numpy()[:, None], len(QUESTIONS), axis=1), _parents(df)*voters(df, n_votes))
 
+# %% ../nbs/foundations/metrics.ipynb #aaab2e98
 def asked(
     df:pd.DataFrame,        # a catalogue
     n_votes:float|None=None # volunteers a galaxy where the catalogue has no `n_votes`
@@ -131,6 +136,7 @@ def asked(
     "Whether at least half the volunteers, or ten, reached each question."
     return (_parents(df)*_of_all(df) >= .5) | (votes(df, n_votes) >= 10)
 
+# %% ../nbs/foundations/metrics.ipynb #20cdba9f
 def _parents(df):
     "Cumulative fraction of each question's parent; 1 where everybody is asked."
     one = pd.Series(1., df.index)
@@ -161,6 +167,7 @@ def per_question_asked(
     ask, s, t = asked(_in_order(df, p), n_votes), shares(p, None), shares(y)
     return pd.DataFrame([_asked_row(q, s[q.classes].to_numpy(), t[q.classes].to_numpy(), ask[q.number].to_numpy(), agree) for q in _whole(p)]).set_index('number')
 
+# %% ../nbs/foundations/metrics.ipynb #8e1079f2
 def _in_order(df, p):
     "The catalogue's rows of the galaxies of `p`, in its order."
     return df.set_index('galaxy_id').loc[p.index]
@@ -176,6 +183,7 @@ def _asked_row(q, s, t, ask, agree):
     return {'number': q.number, 'question': q.slug, 'asked': len(t), 'rmse': np.nan if empty else rmse(s, t), 'mae': np.nan if empty else mae(s, t), 'accuracy': share(every),
             'majority': often(every), 'agreed': int(certain.sum()), 'accuracy_agreed': share(certain), 'majority_agreed': often(certain)}
 
+# %% ../nbs/foundations/metrics.ipynb #42c51b30
 def _right(s, t):
     "Whether the answer with the highest prediction has the most votes; it may share them with another."
     return np.take_along_axis(t, s.argmax(1)[:, None], 1)[:, 0] == t.max(1)
@@ -207,6 +215,7 @@ def _labelled(pred, labels):
     if p.isna().any(axis=None): raise ValueError(f'{int(p.isna().sum().sum())} predictions are NaN')
     return p, y
 
+# %% ../nbs/foundations/metrics.ipynb #ef7a7c87
 def _binary(p, y, threshold):
     "Scores of one label over its known entries."
     from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
@@ -244,6 +253,7 @@ def calibration(
         p, y = shares(p, None), shares(y)
     return _binned(p.to_numpy().ravel(), y.reindex(columns=p.columns).to_numpy('float64').ravel(), w[p.columns].to_numpy().ravel(), bins)
 
+# %% ../nbs/foundations/metrics.ipynb #3ac6c1c3
 def _binned(p, y, w, bins):
     "Weighted means in bins of p."
     p, y, w = (x[~np.isnan(y) & (w > 0)] for x in (p, y, w))
@@ -283,12 +293,14 @@ def volunteers(
     of = lambda w: pd.Series(_ratio(w@v, w@excess), [*(q.slug for q in _whole(p)), 'overall'])
     return pd.DataFrame({'n': of(np.ones(len(p)))}).join(intervals(bootstrap(of, len(p), draws, seed)))
 
+# %% ../nbs/foundations/metrics.ipynb #556b22b4
 def _worth(p, y, noise):
     "Variance of one vote, and the squared error beyond the labels' noise, of every entry with two votes or more."
     y, p = y.to_numpy('float64'), p.to_numpy('float64')
     known = noise.notna() & ~np.isnan(y)
     return (y*(1-y)+noise).where(known), ((p-y)**2-noise).where(known)
 
+# %% ../nbs/foundations/metrics.ipynb #a7688e27
 def _ratio(v, excess):
     "v/excess, infinite where nothing is left to explain."
     return np.divide(v, excess, out=np.full(np.shape(v), np.inf), where=np.asarray(excess) > 0)
@@ -304,6 +316,7 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     return pd.DataFrame([f(np.bincount(rng.integers(n, size=n), minlength=n).astype('float64')) for _ in range(draws)])
 
+# %% ../nbs/foundations/metrics.ipynb #db4a600a
 def intervals(
     draws:pd.DataFrame, # as `bootstrap` gives them
     level:float=.95     # of the interval
@@ -333,6 +346,7 @@ def headline_parts(
     return pd.DataFrame({'se': total(e**2), 'ae': total(np.abs(e)), 'known': total(~np.isnan(e)), 'noise': total(noise), 'noisy': total(noise.notna()),
                          'exact': total(exact), 'exactly': total(exact.notna()), 'right': right, 'asked': ask, 'v': total(v), 'excess': total(excess)}, index=p.index)
 
+# %% ../nbs/foundations/metrics.ipynb #76930b1c
 def _winning(p, y, ask):
     "How many questions were asked of each galaxy, and at how many the winning answer is named."
     s, t = shares(p, None), shares(y)
@@ -350,6 +364,7 @@ def headlines(
                       'exact_floor': exact2**.5, 'over_exact_floor': (mse/exact2)**.5 if exact2 else np.nan, 'accuracy': div('right', 'asked'),
                       'volunteers': float(_ratio(total['v'], total['excess'])) if total['noisy'] else np.nan})
 
+# %% ../nbs/foundations/metrics.ipynb #7e95616a
 def headline_scores(
     parts:pd.DataFrame, # as `headline_parts` gives them
     draws:int=200,      # of the bootstrap
@@ -416,6 +431,7 @@ def pit(
     u = np.random.default_rng(seed).random(count.shape)
     return pd.DataFrame(np.where(total > 0, below+u*here, np.nan), a.index, a.columns)
 
+# %% ../nbs/foundations/metrics.ipynb #e057d7bb
 def coverage(
     places:pd.DataFrame,            # as `pit` gives them
     levels=(.5, .8, .9, .95)        # of central intervals
@@ -473,6 +489,7 @@ def confusion(
     out = np.stack([(x[won == k].mean(0) if (won == k).any() else np.full(len(q.classes), np.nan)) if soft else x[won == k].sum(0) for k in range(len(q.classes))])
     return pd.DataFrame(out if soft else out.astype(int), pd.Index(q.answers, name='volunteers say'), pd.Index(q.answers, name='predicted'))
 
+# %% ../nbs/foundations/metrics.ipynb #eba95129
 def correlation(
     pred:pd.DataFrame,  # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame     # a catalogue with the same galaxies
@@ -481,20 +498,33 @@ def correlation(
     p, y = paired(pred, df)
     return pd.concat([p.astype('float64').add_prefix('p'), y], axis=1).corr().loc['p'+p.columns, y.columns].set_axis(p.columns)
 
-# %% ../nbs/foundations/metrics.ipynb #4da7e834
+# %% ../nbs/foundations/metrics.ipynb #d27175ff
+def joined_notes(
+    notes:list  # of dicts: the `attrs` of several tables
+)->dict:        # the keys that all have; a value where all agree, otherwise each of them, with + between
+    "What a table made from several others says of itself: whoever was trained on two catalogues was trained on both."
+    def one(values):
+        if all(isinstance(v, dict) for v in values): return joined_notes(values)
+        return values[0] if all(v == values[0] for v in values) else ' + '.join(dict.fromkeys(map(str, values)))
+    return {k: one([n[k] for n in notes]) for k in notes[0] if all(k in n for n in notes)}
+
+# %% ../nbs/foundations/metrics.ipynb #8a0f9b13
 def ensemble(
     preds:dict,         # name -> predictions of the same galaxies
     weights=None        # Series by name, as `stack_weights` fits it; None: all alike
 )->pd.DataFrame:        # galaxy_id and the classes
-    "The weighted mean of predictions; raises `ValueError` where they are of other galaxies or classes."
+    "The weighted mean of predictions, with their notes by `joined_notes`; raises `ValueError` where they are of other galaxies or classes."
     first = next(iter(preds.values())).set_index('galaxy_id')
     weights = pd.Series(1/len(preds), list(preds)) if weights is None else weights
     for name, p in preds.items():
         if set(p.galaxy_id) != set(first.index) or p.galaxy_id.duplicated().any(): raise ValueError(f'{name} predicts other galaxies than {next(iter(preds))}')
         if set(p.columns) & set(CLASSES) != set(first.columns) & set(CLASSES): raise ValueError(f'{name} has other classes than {next(iter(preds))}')
     columns = [c for c in CLASSES if c in first]
-    return sum(weights[name]*p.set_index('galaxy_id').loc[first.index, columns] for name, p in preds.items()).reset_index()
+    out = sum(weights[name]*p.set_index('galaxy_id').loc[first.index, columns] for name, p in preds.items()).reset_index()
+    out.attrs = joined_notes([p.attrs for p in preds.values()])
+    return out
 
+# %% ../nbs/foundations/metrics.ipynb #04ddc9af
 def stack_weights(
     preds:dict,         # name -> predictions of the same galaxies, none of which the models were trained on
     df:pd.DataFrame     # their catalogue

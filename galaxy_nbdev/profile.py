@@ -64,6 +64,7 @@ def _git(folder):
     try: return ask('rev-parse', '--short', 'HEAD') + ('+changes' if ask('status', '--porcelain', '--untracked-files=no') else '')
     except (OSError, subprocess.SubprocessError): return 'unknown'
 
+# %% ../nbs/foundations/profile.ipynb #49f0e3f3
 def provenance(
     **more      # whatever else belongs to the result: seed, data hash, minutes
 )->dict:        # plain values, ready for JSON

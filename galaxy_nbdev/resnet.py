@@ -68,6 +68,7 @@ def find_encoder(
     about = timm.get_pretrained_cfg(name, allow_unregistered=True)
     return name, about.to_dict() if about else {}, {}, about and about.hf_hub_id
 
+# %% ../nbs/04_resnet.ipynb #98c7bcea
 def encoder_input(
     name:str    # as `find_encoder` takes it
 )->dict:        # size, pixels, and stats, mean and standard deviation of R, G, B: for `GalaxyDataLoaders.from_catalogue(df, **encoder_input(name))`
@@ -83,6 +84,7 @@ def encoder_groups(
     if not hasattr(net, 'group_matcher'): raise ValueError(f'{type(net).__name__} does not tell its groups of layers: take a network of galaxy_encoder')
     return [L(g) for _, g in sorted(group_parameters(net, net.group_matcher(coarse=True), return_values=True).items())]
 
+# %% ../nbs/04_resnet.ipynb #7e2dff55
 def galaxy_encoder(
     name:str,               # as `find_encoder` takes it
     n_out:int=37,           # outputs, one logit for each column
@@ -115,8 +117,10 @@ def online(
     if url and not constants.HF_HUB_OFFLINE: (asking := Thread(target=ask, daemon=True)).start(); asking.join(patience)
     return any(answers)
 
+# %% ../nbs/04_resnet.ipynb #2c2edd44
 def _no_weights(name, server): return f'{name} is not on this machine, and {server} does not answer: connect it, give a file (weights="model.safetensors"), or train from nothing (pretrained=False)'
 
+# %% ../nbs/04_resnet.ipynb #2a1836a8
 def hub_file(
     repository:str,     # 'owner/name', or 'owner/name@revision'
     file:str            # inside the repository
@@ -152,6 +156,7 @@ def load_weights(
     net.load_state_dict(new, strict=False)
     return net
 
+# %% ../nbs/04_resnet.ipynb #5d5e198e
 def seen_by(
     path    # of weights; beside those of a run stand its settings
 )->str:     # data set and kind of votes, with what the run itself started from
@@ -171,6 +176,7 @@ class Unfreeze(Callback):
 
     def after_fit(self): self.opt.freeze_to(0)
 
+# %% ../nbs/04_resnet.ipynb #56bed93a
 @patch
 def fit_gradually(self:Learner,
     epochs:int,         # passes over the training part; in the only one of 1 the head learns alone
@@ -198,6 +204,7 @@ def feature_maps(
     if kept[0].ndim != 4 or kept[0].shape[1] != info[stage]['num_chs']: raise ValueError(f'{type(net).__name__} has no maps of (channels, height, width): for a transformer see attention_map')
     return kept[0], logits
 
+# %% ../nbs/04_resnet.ipynb #90fd8309
 def grad_cam(
     learn:Learner,      # made by `galaxy_learner`
     x:torch.Tensor,     # (n, 3, size, size) normalised images
@@ -265,6 +272,7 @@ def _part_files(learn, parts, dest):
     if other := sorted(set(dest.glob('part-*.parquet'))-set(files)): raise ValueError(f'{dest} holds other embeddings ({other[0].name}): give another dest, or remove it')
     return files
 
+# %% ../nbs/04_resnet.ipynb #0f7da436
 @torch.no_grad()
 def _embed_part(learn, df, store, bs, file):
     "Embeddings of a few thousand galaxies."
@@ -279,6 +287,7 @@ def _embed_part(learn, df, store, bs, file):
 # %% ../nbs/04_resnet.ipynb #19b80887
 def _vectors(e): return e.drop(columns='galaxy_id').to_numpy('float32')
 
+# %% ../nbs/04_resnet.ipynb #e150b9c5
 def embedding_map(
     e:pd.DataFrame,     # embeddings, from `embed`
     how:str='tsne',     # 'tsne': neighbours stay neighbours (van der Maaten and Hinton 2008); 'pca': the two directions of the widest spread
@@ -290,6 +299,7 @@ def embedding_map(
     if how == 'tsne': v = TSNE(perplexity=min(30, (len(e)-1)/3), init='pca', random_state=seed).fit_transform(v)
     return pd.DataFrame(v.astype('float32'), columns=['x', 'y']).assign(galaxy_id=e.galaxy_id.to_numpy())
 
+# %% ../nbs/04_resnet.ipynb #06494513
 def similar(
     e:pd.DataFrame,     # embeddings, from `embed`
     ids,                # galaxy ids, or one of them
@@ -349,6 +359,7 @@ def paired_difference(
     d = t[a]-t[b]
     return pd.Series({'pairs': len(t), 'a': t[a].mean(), 'b': t[b].mean(), 'difference': d.mean(), 'error': d.sem(), 'ratio': t[a].mean()/t[b].mean()})
 
+# %% ../nbs/04_resnet.ipynb #2ac23e9b
 def compared(
     runs:pd.DataFrame,  # as `paired_difference` takes it
     a:str,              # a recipe
@@ -359,6 +370,7 @@ def compared(
     if not d.pairs: return f'{a!r} shares no fold with {b!r} yet.'
     return f'RMSE with eight views: {d.a:.4f} by {a!r}, {d.ratio:.3f} times the {d.b:.4f} of {b!r} ({d.difference:+.4f}' + (f' ± {d.error:.4f}' if d.pairs > 1 else '') + f', {d.pairs:.0f} pair{"s" if d.pairs > 1 else ""} of runs).'
 
+# %% ../nbs/04_resnet.ipynb #7963b1ce
 def ladder_table(
     runs:pd.DataFrame   # rows of a ladder: rung, recipe, epochs, fold, seed, rmse, rmse_tta8, minutes
 )->pd.DataFrame:        # a row for each rung: epochs; folds and seeds that are there; RMSE by one view and by eight; change of the latter from the row before, with its standard error; minutes of a run

@@ -181,6 +181,7 @@ def _known(df):
     if not known: raise ValueError('the catalogue has no vote fractions: none of its Class columns holds a number')
     return df[known]
 
+# %% ../nbs/foundations/schema.ipynb #b2b4d577
 def _asked(df):
     "Conditional fractions of the same questions, NaN where nobody answered."
     known = _known(df).columns
@@ -188,6 +189,7 @@ def _asked(df):
     for q in QUESTIONS: f[q.classes] = f[q.classes].where(f[q.classes].sum(axis=1) > 0)
     return f[known]
 
+# %% ../nbs/foundations/schema.ipynb #280d0f32
 def _outputs(df, scheme):
     "The classes of a scheme."
     if scheme in SCHEMES: return SCHEMES[scheme]
@@ -206,6 +208,7 @@ def _yes_or_no(df, outputs, rule, ids):
     if 'bulge' in outputs: out['bulge'] = _bulge(df) if rule == 'report' else _diary_bulge(f)
     return pd.DataFrame(out, df.index)[outputs].rename(columns=dict(ANSWERS.answer))
 
+# %% ../nbs/foundations/schema.ipynb #64eb1f27
 def _report(f, mine):
     "One question: the winner from half of the votes on; (n, len(mine)), NaN where nobody was asked."
     asked = f.notna().all(axis=1).to_numpy()[:, None]
@@ -213,6 +216,7 @@ def _report(f, mine):
     won = (np.arange(v.shape[1]) == v.argmax(1)[:, None]) & (v >= .5)
     return np.where(asked, won, np.nan)[:, [f.columns.get_loc(c) for c in mine]]
 
+# %% ../nbs/foundations/schema.ipynb #fb56d550
 def _diary(f, ids):
     "One question: half of the votes for a single column, else always one winner; (n, columns)."
     v = f.to_numpy()
@@ -230,6 +234,7 @@ def _bulge(df):
     yes = 1-(y['Class5.1']+y['Class9.3'])/disk
     return (yes.round(5) >= .5).where(yes.notna()).astype('float64')
 
+# %% ../nbs/foundations/schema.ipynb #80e8b13b
 def _diary_bulge(f):
     "Bulge present, 'diary'; `f` holds conditional fractions."
     return (1-(f['Class5.1']+f['Class9.3'])/2 >= .5).astype('float64')
@@ -251,6 +256,7 @@ def summary_label(
              face & (arms > 0) & (bar < 0), face & (arms > 0) & (bar > 0), face & (arms < 0) & (bar < 0)]
     return pd.Series(np.select(cases, range(7), -1.), df.index).where(n.notna().all(axis=1))
 
+# %% ../nbs/foundations/schema.ipynb #42cb382d
 def _summed(df):
     "Counts of questions 1 to 4 and 7, of each galaxy that has them all, else its cumulative fractions; (n, 12) under the classes' names."
     classes = [c for q in QUESTIONS if q.number in (1, 2, 3, 4, 7) for c in q.classes]

@@ -32,6 +32,7 @@ def _uniforms(seed, numbers): # DataFrame of uniform numbers in (0, 1), one row 
     "One row of uniform numbers a galaxy, a column for each thing that chance decides."
     return pd.DataFrame([_stream(seed, i, 'parameters').random(len(_DRAWN)) for i in numbers], columns=_DRAWN)
 
+# %% ../nbs/foundations/simulate.ipynb #298ca2b5
 def _rare(u, share, steep=1.): # strengths in [0, 1]
     "Strength of something that only a `share` of galaxies has: 0 for the others, weak more often than strong where `steep` > 1."
     return np.where(u < share, (np.minimum(u/share, 1))**steep, 0.)
@@ -142,17 +143,20 @@ def _arms(g, p, rng, h): # two (n, n) float32 arrays: light of young stars, and 
 def _ring(g, p, h): # (n, n) float32
     return np.float32(2.5*g.ring*np.exp(-g.ring_radius/h))*np.exp(-((p.r-np.float32(g.ring_radius))/np.float32(.085))**2/2)
 
+# %% ../nbs/foundations/simulate.ipynb #4cfc1155
 def _arc(g, p, h): # (n, n) float32
     off = np.arctan2(p.y, p.x)-np.float32(g.lens_angle)
     off = np.arctan2(np.sin(off), np.cos(off))
     return np.float32(1.8*g.lens*np.exp(-.6/h))*np.exp(-((np.hypot(p.x, p.y)-np.float32(.75))/np.float32(.075))**2/2-(off/np.float32(.7))**2/2)
 
+# %% ../nbs/foundations/simulate.ipynb #0cea6433
 def _knots(g, p, rng): # (n, n) float32
     out = np.zeros_like(p.r)
     for a, b, w, s in zip(*rng.normal(0, .33, (2, 9)).astype('float32'), *rng.uniform(.06, .16, (1, 9)).astype('float32'), rng.uniform(.3, 1, 9).astype('float32')):
         out += np.float32(1.2*g.irregular)*s*np.exp(-((p.u-a)**2+(p.w-b)**2)/(2*w*w))
     return out
 
+# %% ../nbs/foundations/simulate.ipynb #aca39b08
 def _bar(g, p): # (n, n) float32, sums to 1
     c, s = np.float32(np.cos(g.bar_angle)), np.float32(np.sin(g.bar_angle)); l = np.float32(g.bar_length)
     bar = np.exp(-((p.u*c+p.w*s)/l)**4-((p.w*c-p.u*s)/(np.float32(.24)*l))**2)
@@ -178,6 +182,7 @@ def _sersic(r, n, size): # float32 array
     "Sersic's profile, 1 at the half-light radius."
     return np.exp(-(2*n-1/3)*((r/size)**np.float32(1/n)-1))
 
+# %% ../nbs/foundations/simulate.ipynb #38077602
 def _bulge(g, p): # (n, n) float32, sums to 1
     "The bulge; in a disk on edge its isophotes may be boxy."
     box = g.boxy*(g.disk_q < .4); e, w = np.float32(2+3*box), p.v/np.float32(min(1, g.bulge_q*(1+.4*box)))
@@ -188,11 +193,13 @@ def _bulge(g, p): # (n, n) float32, sums to 1
 # %% ../nbs/foundations/simulate.ipynb #57d09e02
 def _flux(magnitude): return np.float32(10**((22.5-magnitude)/2.5))     # nanomaggies
 
+# %% ../nbs/foundations/simulate.ipynb #86e749ef
 def _colours(blue): # three (3,) float32 arrays: flux in g, r, i over that in r
     "Colours of the bulge, of the old disk and of young stars."
     c = lambda g_r, r_i: np.array([10**(-.4*g_r), 1, 10**(.4*r_i)], 'float32')
     return c(.88, .42), c(.8-.48*blue, .38-.2*blue), c(.1*(1-blue), .05)
 
+# %% ../nbs/foundations/simulate.ipynb #01252b0b
 def scene(
     g,      # one row of `galaxies`, as a namedtuple
     rng     # numpy Generator
@@ -215,6 +222,7 @@ def _point(image, p, x, y, flux, colour): # None
         a, b = px-i, py-j
         image[:, j:j+2, i:i+2] += np.array([[(1-b)*(1-a), (1-b)*a], [b*(1-a), b*a]], 'float32')*flux*colour[:, None, None]
 
+# %% ../nbs/foundations/simulate.ipynb #324bc7b4
 def _blob(image, p, x, y, flux, colour, size, q, angle, n=1.): # None
     "Add another galaxy to `image`, in place."
     half = int(np.clip(7*size/p.step, 6, p.n)); px, py = x/p.step+(p.n-1)/2, y/p.step+(p.n-1)/2
@@ -229,6 +237,7 @@ def _blob(image, p, x, y, flux, colour, size, q, angle, n=1.): # None
 def _star_colour(rng): # (3,) float32
     t = rng.uniform(); return np.array([10**(-.4*(.2+1.2*t)), 1, 10**(.4*(.05+.9*t*t))], 'float32')
 
+# %% ../nbs/foundations/simulate.ipynb #c960f77f
 def _neighbours(image, g, p, rng): # (3, n, n) float32, the same array
     "Stars and galaxies of the field, a merging companion, a bright star or galaxy in the way."
     area, (red, mid, _), total = (FIELD*g.r90/60)**2, _colours(g.blue), _flux(g.magnitude)
@@ -264,6 +273,7 @@ _NOISE = {'shallow': 2.5, 'legacy': 1., 'coadd': .35}     # noise of a pixel ove
 
 def _noise(depth): return np.float32(_NOISE[depth] if isinstance(depth, str) else depth)
 
+# %% ../nbs/foundations/simulate.ipynb #cc2b0db9
 def expose(
     image,          # (3, n, n) float32, nanomaggies a pixel
     g,              # the galaxy: its r90 and seeing in arcsec
@@ -416,6 +426,7 @@ def _fractions(votes): # DataFrame, (n, 37) cumulative
     conditional = pd.concat([votes[[c.replace('Class', 'Count') for c in q.classes]].div(votes[f'Total{q.number}'].replace(0, np.nan), axis=0) for q in QUESTIONS], axis=1)
     return to_cumulative(conditional.set_axis(CLASSES, axis=1))
 
+# %% ../nbs/foundations/simulate.ipynb #57e09c9d
 def simulate_catalogue(
     n:int,                  # galaxies
     seed:int,               # of the survey
@@ -454,6 +465,7 @@ def _simulated(cat, truth): # dict of tables
     "The project's own layout: the catalogue as it is, with the image's path relative to the survey."
     return {'catalogue.parquet': cat.drop(columns='number').assign(file='images/'+cat.galaxy_id+'.jpg')}
 
+# %% ../nbs/foundations/simulate.ipynb #a07afadd
 def _kaggle(cat, truth): # dict of tables
     "Kaggle's challenge: cumulative fractions, no counts."
     return {'training_solutions_rev1.csv': cat[CLASSES].round(6).assign(GalaxyID=cat.number+100000)[['GalaxyID', *CLASSES]]}
@@ -496,6 +508,7 @@ def _modern(cat): # DataFrame
     won, label = _winners(cat), summary_label(cat).astype(int)
     return pd.concat([pd.DataFrame(table), won], axis=1).assign(label=label, summary=label.map(dict(enumerate(_SUMMARY))))
 
+# %% ../nbs/foundations/simulate.ipynb #f22de512
 def _gz2(cat, truth): # dict of tables: every fifth galaxy is for testing
     "The `galaxy-datasets` catalogue, split 80 to 20."
     table = _modern(cat).assign(iauname=[f'J{r/15*1e4:010.2f}{d*1e4:+09.1f}' for r, d in zip(cat.ra, cat.dec)], filename=(_OBJID+cat.number).astype(str)+'.jpg', subfolder='587722')
@@ -525,6 +538,7 @@ def _jpeg(g, depth): # bytes
     file = io.BytesIO(); draw_galaxy(g, depth).save(file, 'JPEG', quality=75)
     return file.getvalue()
 
+# %% ../nbs/foundations/simulate.ipynb #d712a8b1
 def _write_images(dest, layout, seed, start, stop, depth): # int, images written
     "Draw the galaxies `start` to `stop` that are not there yet; each file appears whole or not at all."
     _, folder, name = _LAYOUTS[layout]; path = {i: dest/folder/f'{name(seed, i)}.jpg' for i in range(start, stop)}
@@ -534,6 +548,7 @@ def _write_images(dest, layout, seed, start, stop, depth): # int, images written
         part = path[g.number].with_suffix('.part'); part.write_bytes(_jpeg(g, depth)); os.replace(part, path[g.number])
     return len(todo)
 
+# %% ../nbs/foundations/simulate.ipynb #92299414
 def _write_shard(dest, name, seed, numbers, depth): # int, images written
     "One parquet shard with the image bytes inside."
     file = dest/'data'/name
@@ -552,6 +567,7 @@ def _shards(dest, n, seed, depth, size=1000): # list of jobs
     parts = {k: [v[i:i+size] for i in range(0, len(v), size)] for k, v in split.items()}
     return [delayed(_write_shard)(dest, f'{k}-{i:05d}-of-{len(p):05d}.parquet', seed, numbers, depth) for k, p in parts.items() for i, numbers in enumerate(p)]
 
+# %% ../nbs/foundations/simulate.ipynb #c276c717
 def _write_tables(dest, n, seed, depth, kind, layout, progress, block=4000): # None
     "The layout's tables and the truth, in blocks, so that memory does not grow with the survey."
     tables, _, name = _LAYOUTS[layout]; out = _Tables(dest)
@@ -610,6 +626,7 @@ def unforced()->np.ndarray: # (37, 37) bool
     way = lambda c: ([] if c is None else way(QUESTIONS[ANSWERS.question[c]-1].parent) + [c])
     return np.array([[ANSWERS.question[a] != ANSWERS.question[b] and a not in way(b) and b not in way(a) for b in CLASSES] for a in CLASSES])
 
+# %% ../nbs/foundations/simulate.ipynb #e2db30ce
 def agreement(
     a,                  # (37, 37) correlations
     b,                  # (37, 37) correlations

@@ -26,6 +26,7 @@ def partitions(
     if not found: raise FileNotFoundError(f'{root} holds no parquet files: write the catalogue there with to_parquet, in one file or many')
     return found
 
+# %% ../nbs/foundations/survey.ipynb #c3af8454
 def read_partition(
     file:str|Path   # one partition
 )->pd.DataFrame:    # a catalogue: galaxy_id (str), path, and the columns of the file but `image`
@@ -60,10 +61,12 @@ def _one(
         return line
     except Exception as e: return {'partition': name, 'status': 'failed', 'galaxies': 0, 'unread': 0, 'seconds': round(time.perf_counter()-start, 3), 'problem': f'{type(e).__name__}: {e}'}
 
+# %% ../nbs/foundations/survey.ipynb #10e08938
 def _made_of(item): # str
     "What tells one partition from another of its name."
     return f'{item.stat().st_size} {item.stat().st_mtime_ns}' if isinstance(item, Path) else str(item)
 
+# %% ../nbs/foundations/survey.ipynb #08ea5efe
 def _kept(out, note, made_of): # dict, or None
     "The note of an output that is there and whole."
     try: old = json.loads(note.read_text())
@@ -79,15 +82,18 @@ def _digest(out): # str, 64 hexadecimal digits
         with open(file, 'rb') as f: digests.append(hashlib.file_digest(f, 'sha256').hexdigest())
     return digests[0] if out.is_file() else hashlib.sha256(' '.join(digests).encode()).hexdigest()
 
+# %% ../nbs/foundations/survey.ipynb #784fe279
 def _remove(out):
     "Take an output away, a file or a folder."
     if out.is_dir(): shutil.rmtree(out)
     else: out.unlink(missing_ok=True)
 
+# %% ../nbs/foundations/survey.ipynb #f7feb1b7
 def _new(out):
     "A name beside `out` that no other process writes to."
     return out.with_name(f'.{out.name}.{socket.gethostname()}.{os.getpid()}')
 
+# %% ../nbs/foundations/survey.ipynb #292b07c0
 def _write(path, content, **how):
     "A text or a table, whole or not at all."
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,20 +134,25 @@ def _lines(one, tasks, client):
         except Exception as e: yield {'partition': names[future], 'status': 'failed', 'galaxies': 0, 'unread': 0, 'seconds': np.nan, 'problem': f'given up by the scheduler: {e}'}
         future.release()
 
+# %% ../nbs/foundations/survey.ipynb #66be46aa
 def _tasks(source):
     "Partitions and the names of their outputs: the same, without the suffix."
     root, files = Path(source).expanduser().resolve(), partitions(source)
     return [(f.stem if root.is_file() else str(f.relative_to(root).with_suffix('')), f) for f in files]
 
-# %% ../nbs/foundations/survey.ipynb #7766a262
+# %% ../nbs/foundations/survey.ipynb #6a7b7867
 def connect(
     where:int|str   # number of processes on this machine, one thread each; or a scheduler's address
 ):                  # a dask.distributed client; a context manager that closes it
     "Workers to hand to `client=`; raises `ImportError` where Dask is not installed."
-    try: from dask.distributed import Client
+    try:
+        import dask
+        from dask.distributed import Client
     except ImportError as e: raise ImportError('this needs Dask: pip install "galaxy_nbdev[dask]"; with client=None it runs without') from e
     if isinstance(where, str): return Client(where)
-    return Client(n_workers=where, threads_per_worker=1, dashboard_address=None)
+    start = {k: v for k, v in dask.config.get('distributed.nanny.pre-spawn-environ').items() if k != 'MALLOC_TRIM_THRESHOLD_'}     # it returns a network's arrays to the system and asks for them again, batch after batch
+    with dask.config.set({'distributed.nanny.pre-spawn-environ': start, 'distributed.worker.profile.enabled': False}):
+        return Client(n_workers=where, threads_per_worker=1, dashboard_address=None)
 
 # %% ../nbs/foundations/survey.ipynb #44a14e02
 def simulate_survey(
@@ -158,6 +169,7 @@ def simulate_survey(
     request = dict(what='simulate', seed=seed, per=per, depth=depth, kind=kind, version=simulate.VERSION)
     return over_partitions(partial(_simulate, seed=seed, depth=depth, kind=kind), tasks, dest, request, client)
 
+# %% ../nbs/foundations/survey.ipynb #0bbee196
 def _simulate(numbers, out, seed, depth, kind):
     "One partition: the catalogue, and JPEGs in its column `image`."
     (start, stop), one = numbers, dict(start=numbers[0], depth=depth)
@@ -179,12 +191,14 @@ def check_catalogue(
     _write(Path(dest).expanduser().resolve()/'across-partitions.parquet', _text(twice.assign(check='duplicate id', detail='stands in '+twice.partition)))
     return report
 
+# %% ../nbs/foundations/survey.ipynb #43356a39
 def _check(file, out, tol, workers):
     "The findings of one partition."
     t = read_partition(file)
     if len(t): _write(out, _text(cleaning.check_catalogue(t, tol, workers)))
     return {'galaxies': len(t)}
 
+# %% ../nbs/foundations/survey.ipynb #e8b71293
 def _text(t): return t[['galaxy_id', 'check', 'detail']].astype('str')
 
 # %% ../nbs/foundations/survey.ipynb #8ba2c0ad
@@ -199,8 +213,10 @@ def repeated_ids(
     rows = [(i, name) for name in again for i in _ids(files[name]).drop_duplicates().loc[lambda ids: np.isin(_marks(ids), every[n > 1])]]
     return pd.DataFrame(rows, columns=['galaxy_id', 'partition'], dtype='str')
 
+# %% ../nbs/foundations/survey.ipynb #6777dd3f
 def _marks(ids): return pd.util.hash_array(ids.to_numpy(object))     # uint64
 
+# %% ../nbs/foundations/survey.ipynb #344dbcf7
 def _ids(file): # Series of str, or None
     "The ids of a partition that can be read."
     try: return pd.read_parquet(file, columns=['galaxy_id'], partitioning=None).galaxy_id.astype(str)
@@ -218,6 +234,7 @@ def build_store(
     work = partial(_store, crop=crop, size=size, workers=None if client is None else 0)
     return over_partitions(work, _tasks(source), dest, dict(what='store', crop=crop, size=size), client, suffix='')
 
+# %% ../nbs/foundations/survey.ipynb #2dc09056
 def _store(file, out, crop, size, workers):
     "The store of one partition."
     t = read_partition(file)
@@ -246,6 +263,7 @@ def predict(
     work = partial(_predict, model=(run, weights, digest), how=dict(tta=tta, project=project, bs=bs), stores=stores, dest=Path(dest).expanduser().resolve())
     return over_partitions(work, _tasks(source), dest, request, client)
 
+# %% ../nbs/foundations/survey.ipynb #2a327445
 @lru_cache(maxsize=1)
 def _model(run, weights, digest): # Learner
     "The network, once a process."
@@ -268,6 +286,7 @@ def _predict(file, out, model, how, stores, dest):
     if len(t): _write(out, table)
     return {'galaxies': len(t), 'unread': len(t)-len(known)}
 
+# %% ../nbs/foundations/survey.ipynb #75847183
 def _readable(path, crop, size): # bool
     "Whether a network could be shown this picture."
     try: images.open_crop(path, crop, size)

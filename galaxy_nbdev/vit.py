@@ -24,10 +24,12 @@ class SequencePool(nn.Module):
     def __init__(self, width): super().__init__(); self.score = nn.Linear(width, 1, bias=False)
     def forward(self, x): return (self.score(x).softmax(1).transpose(1, 2) @ x).squeeze(1)
 
+# %% ../nbs/05_vit.ipynb #920eac41
 class NoSkip(Block):
     "timm's block without the paths around its two halves."
     def forward(self, x, **kw): return self.mlp(self.norm2(self.attn(self.norm1(x))))
 
+# %% ../nbs/05_vit.ipynb #6255c006
 def _block(dim, num_heads, proj_drop=0., head_width=None, attn=Attention, kind=Block, **kw):
     "timm's block, its heads of any width."
     b = kind(dim, 1, proj_drop=proj_drop, **kw)
@@ -42,6 +44,7 @@ def _dense(width, hidden, n_out, dropout):
     layers = [m for a, b in zip((width, *hidden), hidden) for m in (nn.Linear(a, b), nn.GELU(), nn.Dropout(dropout))]
     return nn.Sequential(nn.Dropout(dropout), *layers, nn.Linear((width, *hidden)[-1], n_out)) if hidden else nn.Linear(width, n_out)
 
+# %% ../nbs/05_vit.ipynb #6da4c931
 def _transformer(embed, n_out, size, patch, width, heads, head_width, pool, positions, dense=(), dense_dropout=0., **settings):
     "timm's VisionTransformer with the words that `embed` makes, and what the outputs read."
     for name, choice, known in [('pool', pool, POOLS), ('positions', positions, POSITIONS)]:
@@ -117,6 +120,7 @@ class ConvAttention(Attention):
         q, k, v = [F.linear(s, w, b).unflatten(2, (self.num_heads, -1)).transpose(1, 2) for s, w, b in zip(seen, self.qkv.weight.chunk(3), self.qkv.bias.chunk(3))]
         return self.proj_drop(self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)))
 
+# %% ../nbs/05_vit.ipynb #bf6feed9
 def _merge(a, b, kernel, stride, rows):
     "Convolution that makes b channels of a, on the grid or along the row."
     if not rows: return nn.Conv2d(a, b, kernel, stride, kernel//2)
@@ -216,6 +220,7 @@ class _Watch(TorchFunctionMode):
             self.seen.append((logits if mask is None else logits+mask).softmax(-1))
         return func(*args, **kwargs)
 
+# %% ../nbs/05_vit.ipynb #6f38ebb9
 def _seen(model, x):
     "The weights of every layer, first to last."
     was, watch = model.training, _Watch()
@@ -224,6 +229,7 @@ def _seen(model, x):
     if not watch.seen: raise ValueError('this network never calls scaled_dot_product_attention')
     return watch.seen
 
+# %% ../nbs/05_vit.ipynb #6b257716
 def _rollout(seen):
     "Attention through all layers."
     if len({a.shape[2:] for a in seen}) > 1 or seen[0].shape[2] != seen[0].shape[3]: raise ValueError('rollout needs the same words in every layer: choose a layer')
@@ -241,6 +247,7 @@ def attention_map(
     seen = _seen(model, x)
     return _rollout(seen) if layer == 'rollout' else seen[layer]
 
+# %% ../nbs/05_vit.ipynb #73f2ac4f
 def over_image(
     weights:torch.Tensor    # (n, heads, words that ask, words that are asked), from `attention_map`
 )->torch.Tensor:            # (n, heads, rows, columns) a share of attention for each patch
