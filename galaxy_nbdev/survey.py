@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REPORT', 'partitions', 'read_partition', 'over_partitions', 'connect', 'simulate_survey', 'check_catalogue',
-           'repeated_ids', 'build_store', 'predict']
+           'repeated_ids', 'build_store', 'predict', 'write_hats']
 
 # %% ../nbs/foundations/survey.ipynb #c3239374
 import hashlib, json, os, shutil, socket, time
@@ -292,3 +292,20 @@ def _readable(path, crop, size): # bool
     try: images.open_crop(path, crop, size)
     except (ValueError, OSError): return False
     return True
+
+# %% ../nbs/foundations/survey.ipynb #d62a8785
+def write_hats(
+    source:str|Path,    # a HATS catalogue
+    dest:str|Path       # what `predict` made of it
+)->Path:                # `dest`, a HATS catalogue of the partitions that are there
+    "Metadata that make predictions a HATS catalogue; raises `ImportError` where hats is not installed, `ValueError` where `source` is none."
+    try:
+        from hats.catalog import PartitionInfo, TableProperties
+        from hats.io import write_parquet_metadata
+    except ImportError as e: raise ImportError('this needs hats: pip install "galaxy_nbdev[hats]"; predictions are made, and are plain parquet, without') from e
+    source, dest = Path(source), Path(dest)
+    if not (source/'hats.properties').exists(): raise ValueError(f'{source} is no HATS catalogue, it has no hats.properties: of a collection give the catalogue in it')
+    rows = write_parquet_metadata(dest)
+    PartitionInfo.read_from_dir(dest).write_to_file(catalog_path=dest)
+    TableProperties.read_from_dir(source).copy_and_update(catalog_name=dest.name, total_rows=rows).to_properties_file(dest)
+    return dest
