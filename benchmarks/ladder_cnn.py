@@ -48,29 +48,36 @@ def simulated_start(n, s, seed, network, pretraining, **how):
     "A run of the same network on n simulated galaxies, trained once and shared by all folds; minutes it took."
     root = simulate_survey(n, 77, Path(os.environ['GALAXY_HOME'])/f'pretraining-v{VERSION}-n{n}', layout='simulated')
     df = sources.catalogue(root)
-    dls = GalaxyDataLoaders.from_catalogue(df, split_ids(df.galaxy_id, test=0, valid=.02), size=64, crop=s['crop'], bs=s['bs'], augment=[GalaxyAugment(zoom=s['zoom'], brightness=s['brightness'])])
+    dls = GalaxyDataLoaders.from_catalogue(df, split_ids(df.galaxy_id, test=0, valid=.02), size=s.get('size', 64), crop=s['crop'], bs=s['bs'], augment=[GalaxyAugment(zoom=s['zoom'], brightness=s['brightness'])])
     learn = galaxy_learner(dls, f'galaxy_nbdev.{network}:galaxy_{network}', head=s['head'], wd=s['wd'], seed=seed, **how)
-    name = ('' if network == 'cnn' else f'{network}-')+'pretraining-'+short_hash([s[k] for k in ('crop', 'bs', 'head', 'wd', 'zoom', 'brightness')])
+    name = ('' if network == 'cnn' else f'{network}-')+'pretraining-'+short_hash([s[k] for k in ('crop', 'bs', 'head', 'wd', 'zoom', 'brightness', 'size') if k in s])
     folder = run_folder(learn, name, seed)
     if not folder.exists(): train_run(learn, name, **pretraining, seed=seed)
     return folder, read_history(folder).seconds.sum()/60
 
-def climb(df, settings, held, seed, network='cnn', pretraining=PRETRAINING, **how):
-    "Train one recipe on one fold and score it; `how` goes to `galaxy_learner`."
-    s = dict(settings)
+def learner_of(df, settings, held, seed, network, **how):
+    "A learner for a recipe; `how` goes to `galaxy_learner`."
+    s = settings
     augment = [GalaxyAugment(zoom=s['zoom'], brightness=s['brightness'])] if s['zoom'] else False
-    dls = GalaxyDataLoaders.from_catalogue(df, held, size=64, crop=s['crop'], bs=s['bs'], augment=augment, counts=s['loss'] == 'votes')
-    learn = galaxy_learner(dls, f'galaxy_nbdev.{network}:galaxy_{network}', head=s['head'], loss=s['loss'], wd=s['wd'], seed=seed, cbs=[MixUp(s['mixup'])] if s['mixup'] else None, **how)
-    before = 0.
+    dls = GalaxyDataLoaders.from_catalogue(df, held, size=s.get('size', 64), crop=s['crop'], bs=s['bs'], augment=augment, counts=s['loss'] == 'votes')
+    return galaxy_learner(dls, f'galaxy_nbdev.{network}:galaxy_{network}', head=s['head'], loss=s['loss'], wd=s['wd'], seed=seed, cbs=[MixUp(s['mixup'])] if s['mixup'] else None, **how)
+
+def scored(learn, test):
+    "RMSE of galaxies with one view and with eight."
+    rmse = lambda tta: metrics.rmse(*metrics.paired(predict(learn, test, tta=tta), test))
+    return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8')}
+
+def climb(df, settings, held, seed, network='cnn', pretraining=PRETRAINING, **how):
+    "Train one recipe on one fold and score it."
+    s = dict(settings)
+    learn, before = learner_of(df, s, held, seed, network, **how), 0.
     if s['pretrain']:
         folder, before = simulated_start(s['pretrain'], s, seed, network, pretraining, **how)
         load_model(learn.model, folder/'weights.safetensors')
     name = f'{network}-{short_hash(s)}'
     train_run(learn, name, s['epochs'], lr=s['lr'], seed=seed, fit=s['fit'])
-    test = df[held.to_numpy()]
-    rmse = lambda tta: metrics.rmse(*metrics.paired(predict(learn, test, tta=tta), test))
-    return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8'), 'minutes': read_history(run_folder(learn, name, seed)).seconds.sum()/60, 'minutes_before': before,
-            'parameters': sum(w.numel() for w in learn.model.parameters()), 'device': str(dls.device)}
+    return scored(learn, df[held.to_numpy()]) | {'minutes': read_history(run_folder(learn, name, seed)).seconds.sum()/60, 'minutes_before': before,
+            'parameters': sum(w.numel() for w in learn.model.parameters()), 'device': str(learn.dls.device)}
 
 def parts(df, inside):
     "The galaxies and their folds: all and those of hash seed 0, or the training part of one fold and those of hash seed 1."
@@ -110,7 +117,7 @@ def main(ladder):
     ap.add_argument('--rungs', type=int, nargs='+', help='only these; from 20 on they are the references'); ap.add_argument('--try', dest='own', nargs='+', default=[], metavar='KEY=VALUE')
     a = ap.parse_args()
     own = {k: value(v) for k, v in (o.split('=', 1) for o in a.own)}
-    if unknown := set(own)-set(ladder.START): sys.exit(f'{", ".join(unknown)}: choose among {", ".join(ladder.START)}')
+    if unknown := set(own)-set(ladder.START)-{'size'}: sys.exit(f'{", ".join(unknown)}: choose among {", ".join(ladder.START)}, size')
     df, folds = parts(sources.catalogue(a.data), a.inside)
     chosen, pixels = [r for r in recipes(ladder, own) if not a.rungs or r[0] in a.rungs], None
     for seed in a.seeds:

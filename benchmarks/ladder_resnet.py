@@ -4,7 +4,8 @@
 
 As benchmarks/ladder_cnn.py, whose options it shares: from the course project's recipe upwards (3 epochs, Adam at 0.0005), beside
 the same network in plain PyTorch (benchmarks/rival.py, 120 epochs in bfloat16). The rung 'simulated first' begins with weights
-that were trained on 6,000 simulated galaxies; minutes_before says how long that took, once for all folds of a seed.
+that were trained on 6,000 simulated galaxies; minutes_before says how long that took, once for all folds of a seed. The rung after it starts
+from nothing again; its recipe was chosen on simulated galaxies, and takes what ten minutes on two cores allow.
 Each row goes into results/ladder_resnet.json as soon as it is there; an interrupted training goes on after its last whole epoch.
 """
 import sys
@@ -15,7 +16,8 @@ import ladder_cnn
 RESULTS = Path(__file__).parents[1]/'results'/'ladder_resnet.json'
 START = ladder_cnn.START | dict(epochs=3, lr=5e-4, bf16=False)
 CHANGES = {'course recipe': {}, '+ augmentation': dict(zoom=[.8, 1.2]), '+ one cycle': dict(fit='fit_one_cycle', lr=2e-3, wd=.05), '+ bfloat16': dict(bf16=True), '+ tree head': dict(head='tree'),
-           '+ 120 epochs': dict(epochs=120), 'simulated first': dict(pretrain=6000)}
+           '+ 120 epochs': dict(epochs=120), 'simulated first': dict(pretrain=6000),
+           '+ mixup, 190 epochs': dict(pretrain=0, mixup=.4, epochs=190)}     # from nothing again; benchmarks/choose_resnet.py chose it
 REFERENCES = {'plain PyTorch, 120 epochs': dict(epochs=120, plain=False, bf16=True)}
 SEEDS = 1
 

@@ -4,8 +4,8 @@
     python benchmarks/ladder_vit.py networks                           CNN, ResNet-18, ViT, CCT and CvT by one recipe
     python benchmarks/ladder_vit.py lesson                             the diary's networks and recipe in small, and each cure by itself
 
-The recipes of `folds` were fixed before a held-out score of any transformer had been seen; the CCT is the one that stands for them, and the others
-show what the choice was worth. `--inside K` compares recipes (`--try name=cct epochs=300`) on folds of fold K's training part alone: a choice
+The recipes of `folds` were fixed before a held-out score of any transformer had been seen. The CCT was meant to stand for them; the CvT was run in its place, before any score
+was seen, because a fold of it costs less than half. What the others would reach is not known. `--inside K` compares recipes (`--try name=cct epochs=300`) on folds of fold K's training part alone: a choice
 made there is clean for fold K and for no other. `networks` and `lesson` use the simulated survey of the profile, fold 0, as many seeds as `--seeds`
 names. Each row goes into results/ladder_vit.json as soon as it is there, with the load of the machine, the threads and the minutes of one core; what is there already is not
 trained again, and an interrupted training on vote fractions goes on after its last whole epoch. Rows of another recipe of the same name are replaced.

@@ -11,6 +11,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 import fastai.callback.progress, fastai.callback.schedule    # they give Learner no_bar and fit_one_cycle
 import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
+from fastai.callback.core import Callback
 from fastai.data.block import DataBlock, RegressionBlock
 from fastai.data.transforms import ColReader, IndexSplitter, Normalize
 from fastai.vision.augment import CropPad, Resize
@@ -79,6 +80,18 @@ def ours_in_a_loop(x):
 
 OURS = GalaxyAugment()
 
+class Clock(Callback):
+    "Seconds of an epoch's training part."
+    order = 1000
+    def before_train(self): self.began = time.perf_counter()
+    def after_train(self): self.spent = time.perf_counter()-self.began
+
+def training_seconds(learn):
+    "One epoch by fit_one_cycle."
+    clock = Clock()
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 2e-3, cbs=clock)
+    return clock.spent
+
 def step_cost(df, arch, bs=64, own_parts=True, **settings):
     """Seconds of training for one epoch: ours through fit_one_cycle, a bare loop's with torch's own AdamW and affine_grid (`bare`),
     and a bare loop's with our optimiser and augmentation (`bare, our parts`)."""
@@ -87,14 +100,7 @@ def step_cost(df, arch, bs=64, own_parts=True, **settings):
     n = len(dls.train)
     x = torch.from_numpy(np.array(dls.train.store.images[dls.train.rows])).permute(0, 3, 1, 2)
     bare = galaxy_learner(dls, arch, **settings).model
-    spent = []
-    class Clock(fastai.callback.progress.Callback):
-        order = 1000
-        def before_train(self): self.began = time.perf_counter()
-        def after_train(self): spent.append(time.perf_counter()-self.began)
-    def fit():
-        with ours.no_bar(), ours.no_logging(): ours.fit_one_cycle(1, 2e-3, cbs=Clock())
-        return spent[-1]
+    fit = lambda: training_seconds(ours)
     def loop(augment, **how):
         opt = torch.optim.AdamW(bare.parameters(), 2e-3, weight_decay=.05, **how)
         return bare_epoch(bare, opt, torch.optim.lr_scheduler.OneCycleLR(opt, 2e-3, n), x, dls.train.targets[0], augment, dls.stats, bs)

@@ -370,13 +370,14 @@ def compared(
     if not d.pairs: return f'{a!r} shares no fold with {b!r} yet.'
     return f'RMSE with eight views: {d.a:.4f} by {a!r}, {d.ratio:.3f} times the {d.b:.4f} of {b!r} ({d.difference:+.4f}' + (f' ± {d.error:.4f}' if d.pairs > 1 else '') + f', {d.pairs:.0f} pair{"s" if d.pairs > 1 else ""} of runs).'
 
-# %% ../nbs/04_resnet.ipynb #7963b1ce
+# %% ../nbs/04_resnet.ipynb #0e593ba7
 def ladder_table(
     runs:pd.DataFrame   # rows of a ladder: rung, recipe, epochs, fold, seed, rmse, rmse_tta8, minutes
-)->pd.DataFrame:        # a row for each rung: epochs; folds and seeds that are there; RMSE by one view and by eight; change of the latter from the row before, with its standard error; minutes of a run
+)->pd.DataFrame:        # a row for each rung: epochs; folds and seeds that are there; RMSE by one view and by eight; change of the latter from the last row before that started from nothing, with its standard error; minutes of a run
     "Means of a ladder, however many of its runs are there."
     t = runs.groupby(['rung', 'recipe']).agg(epochs=('epochs', 'max'), folds=('fold', 'nunique'), seeds=('seed', 'nunique'), one_view=('rmse', 'mean'), eight_views=('rmse_tta8', 'mean'), minutes=('minutes', 'mean'))
-    names = t.index.get_level_values('recipe')
-    from_before = [paired_difference(runs, a, b) for a, b in zip(names, [None, *names])]
+    names = pd.Series(t.index.get_level_values('recipe'))
+    before = names.where(names != 'simulated first').ffill().shift()
+    from_before = [paired_difference(runs, a, b) for a, b in zip(names, before)]
     for i, (column, of) in enumerate({'change': 'difference', 'error': 'error'}.items(), 5): t.insert(i, column, [d[of] for d in from_before])
     return t
