@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, pandas as pd
 from . import files, metrics, sources
-from .evaluation import _belong, _read, _seen_votes, _split_of, by_fold, held_out, score
+from .evaluation import _seen_votes, by_fold, score
+from .runs import check_runs, held_out, read_run, run_split
 from .schema import CLASSES
 
 # %% ../nbs/foundations/sharing.ipynb #b995b89b
@@ -109,8 +110,8 @@ def model_card(
 )->ModelCard:                           # shown as HTML; `markdown`, `save(path)`
     "The card of a finished run: data, split, recipe, scores with intervals and, where its recipe was trained on other folds too, of each fold; limits, licence, how to load; raises as `leaderboard`."
     run, df = Path(run), sources.catalogue() if df is None else df
-    _belong([run], df)
-    s, m, o, pred = *(_read(run, f) for f in ('settings.json', 'metrics.json', 'provenance.json')), held_out(run)
+    check_runs([run], df)
+    s, m, o, pred = *(read_run(run, f) for f in ('settings.json', 'metrics.json', 'provenance.json')), held_out(run)
     result = score(pred, df)
     recipe = pd.DataFrame({'value': [s['arch'], str(s['settings']), f'{m["parameters"]:,}', s['head'], s['loss'], f'central {s["crop"]} px at {s["size"]} px', s['epochs'], s['lr'], s['bs'], o['seed'], o['minutes'], o['device'], o['version'], o['git']]},
                           pd.Index(['architecture', 'settings', 'parameters', 'head', 'loss', 'image', 'epochs', 'highest rate', 'batch', 'seed', 'minutes', 'device', 'galaxy_nbdev', 'commit'], name='recipe'))
@@ -125,9 +126,9 @@ def model_card(
 # %% ../nbs/foundations/sharing.ipynb #e99aacbd
 def _folds(run):
     "The finished runs beside a run that differ from it in their split alone, itself among them."
-    of = lambda r: {k: v for k, v in _read(r, 'settings.json').items() if k not in ('split', 'stats')} if (r/'provenance.json').exists() else None
-    beside = {_split_of(r): r for r in sorted(run.parent.glob(f'{_read(run, "settings.json")["recipe"]}-*')) if r.suffix not in ('.part', '.old') and of(r) == of(run)}
-    return list((beside | {_split_of(run): run}).values())
+    of = lambda r: {k: v for k, v in read_run(r, 'settings.json').items() if k not in ('split', 'stats')} if (r/'provenance.json').exists() else None
+    beside = {run_split(r): r for r in sorted(run.parent.glob(f'{read_run(run, "settings.json")["recipe"]}-*')) if r.suffix not in ('.part', '.old') and of(r) == of(run)}
+    return list((beside | {run_split(run): run}).values())
 
 _LICENCE = {'simulated': 'Code and simulated galaxies are Apache-2.0.', 'hf': 'The code is Apache-2.0; the votes and images of this data set are CC-BY-NC-SA-4.0, so weights trained on them are for non-commercial use.'}
 
