@@ -38,6 +38,7 @@ def options(cell):
     lines = [m[1] for line in cell.source.splitlines() if (m := re.match(r'#\|\s*([\w-]+:.*)', line))]
     return yaml.safe_load('\n'.join(lines)) or {}
 
+def title(nb):
     "The first line of a notebook, without its mark."
     first = (c.source.splitlines()[0] for c in nb.cells if c.cell_type == 'markdown' and c.source.startswith('# '))
     return next(first, '').lstrip('# ')
