@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'MAX_GROUP', 'FORMATS', 'SUFFIXES', 'MAX_PIXELS', 'MAX_RATIO', 'MAX_SCANS', 'FILTER', 'split_path',
-           'read_bytes', 'is_picture', 'open_image', 'decode', 'to_rgb8', 'asinh_stretch', 'crop_resize', 'open_crop',
-           'in_parallel', 'ImageStore', 'store_rows', 'picture_marks', 'fingerprint', 'store_for', 'build_store',
-           'save_images']
+           'read_bytes', 'is_picture', 'open_image', 'decode', 'to_rgb8', 'asinh_stretch', 'crop_resize', 'thumbnail',
+           'open_crop', 'in_parallel', 'ImageStore', 'store_rows', 'picture_marks', 'fingerprint', 'store_for',
+           'build_store', 'save_images']
 
 # %% ../nbs/foundations/images.ipynb #055a37e7
 import errno, gzip, hashlib, io, itertools, math, multiprocessing, os, re, shutil, sys, threading
@@ -241,6 +241,16 @@ def _sides(crop, size):
     for name, n in (('crop', crop), ('size', size)):
         if n is not None and not (isinstance(n, (int, np.integer)) and 1 <= n <= 10_000):
             raise ValueError(f'{name}={n!r}: give a whole number of pixels from 1 to 10,000, or None')
+
+# %% ../nbs/foundations/images.ipynb #0762bc4a
+def thumbnail(
+    path:str,       # a galaxy's path
+    crop:int=212,   # side of the central part, pixels; less where the picture is smaller
+    size:int=96     # side of the result, pixels
+)->Image.Image:      # RGB
+    "The central part of a galaxy's picture, small."
+    im = open_image(path)
+    return crop_resize(im, min(crop, *im.size), size)
 
 # %% ../nbs/foundations/images.ipynb #afa7531d
 def open_crop(
