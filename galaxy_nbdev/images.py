@@ -229,18 +229,12 @@ def crop_resize(
     size:int|None=64    # side of the result, pixels; None: not resized
 )->Image.Image:         # square, `size` pixels wide
     "The central part of a picture, antialiased; raises `ValueError` where the picture is smaller than the crop, or crop or size is below 1."
-    _sides(crop, size)
+    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
     if crop:
         if min(im.size) < crop: raise ValueError(f'a picture of {im.width} x {im.height} pixels is smaller than the crop of {crop}: give a smaller crop, or None for all of it')
         x, y = (im.width-crop)//2, (im.height-crop)//2
         im = im.crop((x, y, x+crop, y+crop))
     return im.resize((size, size), Image.LANCZOS) if size and im.size != (size, size) else im
-
-def _sides(crop, size):
-    "Raise for what is no number of pixels."
-    for name, n in (('crop', crop), ('size', size)):
-        if n is not None and not (isinstance(n, (int, np.integer)) and 1 <= n <= 10_000):
-            raise ValueError(f'{name}={n!r}: give a whole number of pixels from 1 to 10,000, or None')
 
 # %% ../nbs/foundations/images.ipynb #0762bc4a
 def thumbnail(
@@ -259,7 +253,7 @@ def open_crop(
     size:int|None=64    # side of the result, pixels; None: not resized
 )->Image.Image:         # RGB, `size` pixels wide
     "`crop_resize(open_image(path), crop, size)`, decoded at a reduced scale where that suffices; raises as both do."
-    _sides(crop, size)
+    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
     def shrink(w, h): return (crop or min(w, h))//size if size and min(w, h) >= (crop or 0) else 1
     im, (w, h), _ = decode(path, shrink)
     try:
@@ -377,8 +371,10 @@ def build_store(
     workers:int|None=None       # processes; None: one a core
 )->ImageStore:                  # the finished store: (n, size, size, 3) uint8, memory-mapped, in the order of `df`
     "Decode every galaxy once into one array; resumes what was interrupted; raises `ValueError` where `dest` is another's, `OSError` where the disk is full."
-    _sides(crop, size); _one_row_each(df)
-    if size is None or chunk < 1: raise ValueError(f'size={size}, chunk={chunk}: whole numbers above 0 are needed')
+    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
+    _one_row_each(df)
+    if size is None: raise ValueError('size None: a store has one size, give a number of pixels')
+    profile.in_range(chunk, 'chunk')
     mark = fingerprint(df, crop, size)
     dest = Path(dest).expanduser() if dest else profile.home()/'stores'/f'{size}px-{mark}'
     try:
@@ -458,7 +454,8 @@ def save_images(
     workers:int|None=None       # processes; None: one a core
 )->pd.DataFrame:                # `df` with the paths of the new files
     "Crop, resize and save every galaxy; resumes what was interrupted; raises `ValueError` for an id that is no file name, or where `dest` is another's."
-    _sides(crop, size); _one_row_each(df)
+    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
+    _one_row_each(df)
     for row, i in df.galaxy_id.items():
         try: component(i, 'galaxy_id')
         except ValueError as e: raise ValueError(f'row {row}: {e}') from None
