@@ -13,8 +13,8 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]; sys.path.insert(0, str(ROOT))
 from galaxy_nbdev import __version__
-from galaxy_nbdev.schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, to_cumulative
-from galaxy_nbdev.simulate import agreement, picture_statistics, unforced, vote_statistics
+from galaxy_nbdev.schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, tied_pairs, to_cumulative
+from galaxy_nbdev.simulate import agreement, picture_statistics, vote_statistics
 
 def catalogue(counts):
     "Raw cumulative fractions, counts and totals from an (n, 37) array of counts."
@@ -33,8 +33,12 @@ def independent(df, rng):
         out |= zip(names, rng.multinomial(np.asarray(reached, int), p/p.sum(1, keepdims=True)).T)
     return catalogue(np.column_stack([out[c] for c in COUNTS]))
 
-def compare(a, b): return {'all 666 pairs': agreement(a['correlation'], b['correlation']), 'pairs not forced': agreement(a['correlation'], b['correlation'], unforced()),
-                           'conditional': agreement(a['conditional'], b['conditional'], unforced())}
+def compare(a, b):
+    "Agreement of two tables' correlations: over all pairs, and over those that the tree does not force."
+    free = {kind: ~tied_pairs(kind).to_numpy() for kind in ('cumulative', 'conditional')}
+    return {'all 666 pairs': agreement(a['correlation'], b['correlation']),
+            'pairs not forced': agreement(a['correlation'], b['correlation'], free['cumulative']),
+            'conditional': agreement(a['conditional'], b['conditional'], free['conditional'])}
 
 def plain(v):
     "DataFrames and Series as lists of rounded numbers, NaN as null."

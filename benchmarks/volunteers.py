@@ -13,8 +13,8 @@ import numpy as np, torch
 import torch.nn.functional as F
 
 ROOT = Path(__file__).resolve().parents[1]; sys.path.insert(0, str(ROOT))
-from galaxy_nbdev.schema import ANSWERS, CLASSES, QUESTIONS
-from galaxy_nbdev.simulate import galaxies, unforced, visible
+from galaxy_nbdev.schema import ANSWERS, CLASSES, QUESTIONS, tied_pairs
+from galaxy_nbdev.simulate import galaxies, visible
 
 ALLOW = {
     'Class1.2': 'disk+ edge+ arms+ bar+ ring+ irregular+ disturbed+ clear+ bulge- thin+ dust+ blue+ merger+',
@@ -63,7 +63,7 @@ def meeting(a, b):
     return None if OF[pa[k]] == OF[pb[k]] else 'all' if k == 0 else CLASSES[pa[k-1]]
 
 MEET = np.array([[meeting(a, b) or '' for b in range(37)] for a in range(37)])
-FREE = torch.tensor(unforced())
+FREE = torch.tensor(~tied_pairs('conditional').to_numpy())
 when = {m: torch.tensor(MEET == m) for m in set(MEET.ravel())}
 
 def vote_noise(cum):

@@ -81,14 +81,14 @@ def galaxy_train(
     settings:str='{}'       # for the architecture, as JSON: '{"depth": 50}'
 ):
     "Train a network on four fifths of a data set and leave a run folder; an interrupted run goes on. For several processes: accelerate launch $(which galaxy_train) ..."
-    from galaxy_nbdev import learner, profile, sources
+    from galaxy_nbdev import learner, profile, runs, sources
     from galaxy_nbdev.dataloaders import GalaxyDataLoaders
     learner.join_processes()
     p, recipe = profile.current(), recipe or arch.rpartition(':')[2]
     dls = GalaxyDataLoaders.from_catalogue(sources.catalogue(data, kind, n), size=size or p.size, crop=crop or p.crop, bs=bs or p.bs, counts=loss == 'votes')
     learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **json.loads(settings))
     last = learner.train_run(learn, recipe, epochs or p.epochs, lr, seed).iloc[-1]
-    if not learner.rank_distrib(): print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs\n{learner.run_folder(learn, recipe, seed)}')
+    if not learner.rank_distrib(): print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs\n{runs.run_folder(learn, recipe, seed)}')
 
 # %% ../nbs/foundations/commands.ipynb #afd39e02
 @_command

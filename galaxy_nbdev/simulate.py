@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LAYOUTS', 'VERSION', 'clarity', 'visible', 'answer_probabilities', 'walk', 'vote', 'simulate_catalogue',
-           'simulate_survey', 'vote_statistics', 'unforced', 'agreement', 'picture_statistics']
+           'simulate_survey', 'vote_statistics', 'agreement', 'picture_statistics']
 
 # %% ../nbs/foundations/simulate.ipynb #95dee692
 import io, os
@@ -15,6 +15,7 @@ from scipy import special
 from tqdm.auto import tqdm
 from .files import claim, lock, read_json, replacing, tidy
 from .images import in_parallel
+from .profile import in_range
 from .schema import (ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, summary_label, to_conditional,
                                  to_cumulative)
 from .sky import DEPTHS, SIDE, draw_galaxy, galaxies, noise_of, random_stream
@@ -266,10 +267,7 @@ def _request(n, seed, kind, depth, layout, images, workers): # dict
     "What is asked for, in plain values; raises `ValueError` for what cannot be made."
     for what, value, allowed in (('layout', layout, LAYOUTS), ('kind', kind, _KINDS), ('depth', depth, DEPTHS)):
         if value not in allowed: raise ValueError(f'unknown {what} {value!r}: choose one of {list(allowed)}')
-    workers = 1 if workers is None else workers
-    for what, value, least in (('n', n, 1), ('seed', seed, 0), ('workers', workers, 1)):
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < least: raise ValueError(f'{what} {value!r}: give a whole number from {least} on')
+    for what, value, least in (('n', n, 1), ('seed', seed, 0), ('workers', workers, 1)): in_range(value, what, least)
     if kind == 'debiased' and layout in ('gz2', 'hf'):
         raise ValueError(f'layout {layout!r} holds raw votes only: choose kind="votes", or another layout')
     if layout == 'hf' and not images:
@@ -376,8 +374,8 @@ def vote_statistics(
 )->dict:
     """What a table of votes looks like from afar: of cumulative fractions `mean`, `scatter` (37), `correlation`
     (37, 37) and `cdf` (51, 37); of conditional ones `asked_mean`, `asked_scatter` (37) and `conditional` (37, 37), over
-    galaxies with enough votes in both questions and NaN under 100 of them; of each question `certain` (11), the share with a top
-    answer over 0.8, and `asked` (11), the galaxies."""
+    galaxies with enough votes in both questions and NaN under 100 of them; of each question `certain` (11),
+    the share with a top answer over 0.8, and `asked` (11), the galaxies."""
     y, asked = df[CLASSES].astype('float64'), {q.number: df[f'Total{q.number}'] >= min_votes for q in QUESTIONS}
     f = to_conditional(df)[CLASSES].where(pd.DataFrame({c: asked[ANSWERS.question[c]] for c in CLASSES}))
     return {'mean': y.mean(), 'scatter': y.std(), 'correlation': y.corr(), 'asked_mean': f.mean(),
@@ -386,13 +384,6 @@ def vote_statistics(
             'certain': pd.Series({q.number: (f[q.classes][asked[q.number]].max(axis=1) > .8).mean()
                                   for q in QUESTIONS}),
             'asked': pd.Series({k: int(a.sum()) for k, a in asked.items()})}
-
-# %% ../nbs/foundations/simulate.ipynb #6a643af8
-def unforced()->np.ndarray: # (37, 37) bool
-    "Pairs of answers that the tree does not tie: of different questions, and neither on the way to the other."
-    way = lambda c: ([] if c is None else way(QUESTIONS[ANSWERS.question[c]-1].parent) + [c])
-    return np.array([[ANSWERS.question[a] != ANSWERS.question[b] and a not in way(b) and b not in way(a)
-                      for b in CLASSES] for a in CLASSES])
 
 # %% ../nbs/foundations/simulate.ipynb #e2db30ce
 def agreement(
