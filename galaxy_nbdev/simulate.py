@@ -18,7 +18,7 @@ from .images import in_parallel
 from .profile import in_range
 from .schema import (ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, summary_label, to_conditional,
                                  to_cumulative)
-from .sky import DEPTHS, SIDE, draw_galaxy, galaxies, noise_of, random_stream
+from .sky import SKY_NOISE, SIDE, draw_galaxy, galaxies, noise_of, random_stream
 
 # %% ../nbs/foundations/simulate.ipynb #d6e3e075
 def clarity(
@@ -223,7 +223,8 @@ def _winners(cat): # DataFrame, one column a question
     "The winning answer of every question of `galaxy-datasets`; '-': too few were asked, 'deadlock': a tie."
     out = {}
     for q in [q for q in QUESTIONS if q.number != 8]:
-        votes = cat[[c.replace('Class', 'Count') for c in q.classes]].to_numpy(); top = np.sort(votes, axis=1)[:, -2:]
+        votes = cat[[c.replace('Class', 'Count') for c in q.classes]].to_numpy()
+        top = np.sort(votes, axis=1)[:, -2:]
         won = np.where(top[:, 0] == top[:, 1], 'deadlock', ANSWERS.gz2[q.classes].to_numpy()[votes.argmax(1)])
         reached = {'Class2.2': 'Class1.2'}.get(q.parent, q.parent)
         if q.parent: won = np.where(cat[reached.replace('Class', 'Count')] > .5*cat.Total1, won, '-')
@@ -265,7 +266,7 @@ _KINDS = ('votes', 'debiased')
 
 def _request(n, seed, kind, depth, layout, images, workers): # dict
     "What is asked for, in plain values; raises `ValueError` for what cannot be made."
-    for what, value, allowed in (('layout', layout, LAYOUTS), ('kind', kind, _KINDS), ('depth', depth, DEPTHS)):
+    for what, value, allowed in (('layout', layout, LAYOUTS), ('kind', kind, _KINDS), ('depth', depth, SKY_NOISE)):
         if value not in allowed: raise ValueError(f'unknown {what} {value!r}: choose one of {list(allowed)}')
     for what, value, least in (('n', n, 1), ('seed', seed, 0), ('workers', workers, 1)): in_range(value, what, least)
     if kind == 'debiased' and layout in ('gz2', 'hf'):
