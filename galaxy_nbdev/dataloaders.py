@@ -26,7 +26,7 @@ from PIL import Image
 from plum import dispatch
 from tqdm.auto import tqdm
 from . import images
-from .exploration import PALETTE, Sheet
+from .figures import PALETTE, Sheet
 from .schema import ANSWERS, CLASSES
 
 # %% ../nbs/02_dataloaders.ipynb #f4664d5c

@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 import galaxy_nbdev
 from . import images, metrics, profile, sources
 from .dataloaders import data_hash, kfold_ids
-from .exploration import PALETTE, Sheet, _by_hand, named, show_galaxy
+from .figures import PALETTE, Sheet, data_title, placed_by_hand, show_galaxy
 from .schema import ANSWERS, CLASSES, QUESTIONS, make_labels, noise_variance, to_cumulative
 
 # %% ../nbs/06_evaluation.ipynb #c5935142
@@ -565,7 +565,7 @@ def plot_confusion(
         ax.set(title=title, xlabel='mean share of the answer'); ax.spines[:].set_visible(False); ax.tick_params(length=0)
         ax.set_xticks(range(len(q.answers)), q.answers, rotation=25 if len(q.answers) > 3 else 0, ha='right' if len(q.answers) > 3 else 'center')
     axes[0].set_yticks(range(len(q.answers)), [f'{a} (n {k:,})' for a, k in n.items()]); axes[0].set_ylabel('volunteers chose')
-    fig.suptitle(f'{q.number} {q.text} ({named(known)})')
+    fig.suptitle(f'{q.number} {q.text} ({data_title(known)})')
     plt.close(fig)
     return fig
 
@@ -583,7 +583,7 @@ def plot_correlation(
         im = ax.imshow(metrics.correlation(t.reset_index(), known), vmin=-1, vmax=1, cmap='RdBu_r')
         for k in first[1:]: ax.axhline(k-.5, color='white', lw=.8); ax.axvline(k-.5, color='white', lw=.8)
         ax.set_xticks(middle, number[first]); ax.set_yticks(middle, number[first]); ax.set(title=title, xlabel='question'); ax.tick_params(length=0); ax.spines[:].set_visible(False)
-    axes[0].set_ylabel('question'); fig.colorbar(im, ax=axes, label='correlation', shrink=.85, pad=.02); fig.suptitle(named(known), y=1.02)
+    axes[0].set_ylabel('question'); fig.colorbar(im, ax=axes, label='correlation', shrink=.85, pad=.02); fig.suptitle(data_title(known), y=1.02)
     plt.close(fig)
     return fig
 
@@ -596,7 +596,7 @@ def plot_density(
     p, y = metrics.paired(pred, df)
     rows = -(-len(p.columns)//8); tall = 1.12*rows+.45; most = max(10, len(p)/4)
     fig, axes = plt.subplots(rows, 8, figsize=(8, tall), sharex=True, sharey=True, squeeze=False)
-    _by_hand(fig).subplots_adjust(left=.08, right=.99, bottom=.45/tall, top=1-.2/tall, wspace=.1, hspace=.22)
+    placed_by_hand(fig).subplots_adjust(left=.08, right=.99, bottom=.45/tall, top=1-.2/tall, wspace=.1, hspace=.22)
     for i, (ax, c) in enumerate(zip(axes.flat, p)):
         known = y[c].notna()
         im = ax.hist2d(y[c][known], p[c][known].clip(0, 1), bins=20, range=[(0, 1), (0, 1)], cmin=1, norm=LogNorm(1, most), cmap='viridis')[3]
@@ -605,7 +605,7 @@ def plot_density(
     for ax in axes.flat[len(p.columns):]: ax.remove()
     free = 8*rows-len(p.columns)
     if free > 1: fig.colorbar(im, cax=fig.add_axes([1-.113*free+.02, .62/tall, .113*free-.06, .1/tall]), orientation='horizontal', label='galaxies', extend='max')
-    fig.supxlabel(f'voted fraction ({named(df[df.galaxy_id.isin(pred.galaxy_id)])})', y=.002); fig.supylabel('predicted fraction', x=.003)
+    fig.supxlabel(f'voted fraction ({data_title(df[df.galaxy_id.isin(pred.galaxy_id)])})', y=.002); fig.supylabel('predicted fraction', x=.003)
     return fig
 
 # %% ../nbs/06_evaluation.ipynb #011880fc
@@ -636,7 +636,7 @@ def plot_residuals(
             if name.startswith('RMSE'): centre, sem = centre**.5, sem/(2*centre**.5)
             ax.errorbar(x, centre, 2*sem, fmt=mark+'-', ms=4, lw=1, color=colour, label=name)
         ax.axhline(0, color='#999999', lw=.8); ax.set_xlabel(label)
-    axes[0].set_ylabel('vote fraction'); fig.legend(*axes[0].get_legend_handles_labels(), loc='outside lower center', ncols=2); fig.suptitle(f'{named(known)}, {len(x)} bins of equal number; bars: two standard errors')
+    axes[0].set_ylabel('vote fraction'); fig.legend(*axes[0].get_legend_handles_labels(), loc='outside lower center', ncols=2); fig.suptitle(f'{data_title(known)}, {len(x)} bins of equal number; bars: two standard errors')
     plt.close(fig)
     return fig
 
@@ -666,7 +666,7 @@ def plot_galaxies(
     p, y = metrics.paired(pred, df); paths = df.set_index('galaxy_id').path
     fig, axes = _sheet(len(e), 3, 2.15, 1.2)
     for ax, (i, v) in zip(axes, e.items()):
-        show_galaxy(ax, paths[i])
+        show_galaxy(ax, paths[i], images.thumbnail)
         ax.set_title(f'{i}   RMSE {v:.3f}', fontsize=8, pad=3)
         for who, f, colour, low in [('volunteers', y.loc[i], PALETTE[0], -.02), ('network', p.loc[i], PALETTE[1], -.22)]:
             ax.text(0, low, _folded(f'{who}: {walk_of(f)}'), transform=ax.transAxes, va='top', fontsize=7, color=colour)
@@ -676,7 +676,7 @@ def plot_galaxies(
 def _sheet(n, columns, side, below):
     "A closed figure of `n` pictures, each with room beneath (inches), and their axes."
     rows = max(1, -(-n//columns)); tall = rows*(side+below)
-    fig = _by_hand(plt.figure(figsize=(8, tall), FigureClass=Sheet))
+    fig = placed_by_hand(plt.figure(figsize=(8, tall), FigureClass=Sheet))
     box = lambda k: [(k % columns)/columns+.005, 1-((k//columns)*(side+below)+.3+side)/tall, side/8, side/tall]
     return fig, [fig.add_axes(box(k)) for k in range(n)]
 
@@ -738,7 +738,7 @@ def figure(self:ErrorBrowser)->plt.Figure: # the pictures of this page, a `Sheet
     c, e = self.column.value, self.found.iloc[self.page*self.per_page:(self.page+1)*self.per_page]
     fig, axes = _sheet(len(e), 6, 1.3, .4)
     for ax, (i, v) in zip(axes, e.items()):
-        show_galaxy(ax, self.paths[i])
+        show_galaxy(ax, self.paths[i], images.thumbnail)
         ax.set_title(f'{i}\nvoted {self.y[c][i]:.2f}, predicted {self.p[c][i]:.2f}' if c else f'{i}\nRMSE {v:.3f}', fontsize=6.5, pad=2)
     return fig
 

@@ -29,7 +29,8 @@ from timm.models import group_parameters
 from torch import nn
 from tqdm.auto import tqdm
 from . import images
-from .exploration import Sheet, named, show_galaxy, thumbnail
+from .figures import Sheet, data_title, show_galaxy
+from .images import thumbnail
 from .schema import ANSWERS
 
 # %% ../nbs/04_resnet.ipynb #5ca73fe0
@@ -240,7 +241,7 @@ def plot_grad_cam(
             if cam is not None: ax.imshow(cam, extent=(-.5, 127.5, 127.5, -.5), cmap='cividis', vmin=0, vmax=1, alpha=.8*cam.numpy())
         row[0].text(-.05, .5, 'galaxy' if stage is None else learn.model.feature_info[stage]['module'], transform=row[0].transAxes, rotation=90, ha='right', va='center', fontsize=8)
     for ax, votes in zip(axs[0], df[column]): ax.set_title(f'{votes:.2f}', fontsize=8)
-    fig.suptitle(f'what raises "{ANSWERS.answer[column]}" ({column}; above each galaxy the volunteers\' fraction): {named(df)}', fontsize=9)
+    fig.suptitle(f'what raises "{ANSWERS.answer[column]}" ({column}; above each galaxy the volunteers\' fraction): {data_title(df)}', fontsize=9)
     plt.close(fig)
     return fig
 
@@ -330,7 +331,7 @@ def plot_map(
     for i in pd.Series(off).groupby(cell[:, 0]*cells+cell[:, 1]).idxmin(): b.imshow(thumbnail(t.path.iloc[i], size=48), extent=(cell[i, 0], cell[i, 0]+1, cell[i, 1], cell[i, 1]+1))
     b.set(xlim=(0, cells), ylim=(0, cells), facecolor='#EEEEEE')
     for ax in (a, b): ax.set(xticks=[], yticks=[], aspect='equal'); ax.spines[:].set_visible(False)
-    fig.suptitle(f'embeddings: {named(df)}', fontsize=9); plt.close(fig)
+    fig.suptitle(f'embeddings: {data_title(df)}', fontsize=9); plt.close(fig)
     return fig
 
 # %% ../nbs/04_resnet.ipynb #88d98592
@@ -344,8 +345,8 @@ def plot_similar(
     fig, axs = plt.subplots(len(rows), n, figsize=(8, .35+8/n*1.16*len(rows)), squeeze=False, FigureClass=Sheet, layout='constrained')
     for row, (galaxy, t) in zip(axs, rows):
         for ax in row: ax.axis('off')
-        for ax, i, title in zip(row, [galaxy, *t.galaxy_id], ['this one', *t.distance.map('{:.3f}'.format)]): show_galaxy(ax, path[i]); ax.set_title(title, fontsize=8)
-    fig.suptitle(f'galaxies like this one, and their distances: {named(df)}', fontsize=9); plt.close(fig)
+        for ax, i, title in zip(row, [galaxy, *t.galaxy_id], ['this one', *t.distance.map('{:.3f}'.format)]): show_galaxy(ax, path[i], thumbnail); ax.set_title(title, fontsize=8)
+    fig.suptitle(f'galaxies like this one, and their distances: {data_title(df)}', fontsize=9); plt.close(fig)
     return fig
 
 # %% ../nbs/04_resnet.ipynb #a5a7ebd3

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ANSWERS', 'CLASSES', 'QUESTIONS', 'COUNTS', 'TOTALS', 'RARELY_ASKED', 'SCHEMES', 'SUMMARY', 'Question', 'present',
-           'to_cumulative', 'to_conditional', 'check_tree', 'noise_variance', 'noise_floor', 'make_labels',
-           'summary_label', 'class_weights']
+           'to_cumulative', 'to_conditional', 'check_tree', 'tied', 'tied_pairs', 'noise_variance', 'noise_floor',
+           'make_labels', 'summary_label', 'class_weights']
 
 # %% ../nbs/foundations/schema.ipynb #c657e30c
 from typing import NamedTuple
@@ -131,6 +131,31 @@ def check_tree(
         found.append(pd.DataFrame({'galaxy_id': ids[bad].astype(str), 'question': q.number, 'sum': total[bad], 'parent': parent[bad]}))
     out = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=['galaxy_id', 'question', 'sum', 'parent'])
     return out.assign(difference=out['sum']-out['parent'])
+
+# %% ../nbs/foundations/schema.ipynb #09aa5c64
+def tied(
+    a:str,                  # a class
+    b:str,                  # another
+    kind:str='cumulative'   # of the fractions: 'cumulative' or 'conditional'
+)->bool:                    # True: whatever the galaxies, the tree ties the two
+    "Whether the tree forces two fractions to go together or to exclude each other; raises `ValueError` for an unknown class or kind."
+    if kind not in ('cumulative', 'conditional'): raise ValueError(f'kind {kind!r}: choose cumulative or conditional')
+    way = {c: _way(c) for c in (a, b)}
+    apart = any(ANSWERS.question[x] == ANSWERS.question[y] and x != y for x in way[a] for y in way[b])
+    return ANSWERS.question[a] == ANSWERS.question[b] if kind == 'conditional' else apart or a in way[b] or b in way[a]
+
+def _way(c):
+    "A class and the answers that lead to it."
+    if c not in ANSWERS.index: raise ValueError(f'{c!r} is no class: choose among {CLASSES[0]} to {CLASSES[-1]}')
+    parent = QUESTIONS[ANSWERS.question[c]-1].parent
+    return [c] if parent is None else [*_way(parent), c]
+
+# %% ../nbs/foundations/schema.ipynb #0d7f3409
+def tied_pairs(
+    kind:str='cumulative'   # of the fractions: 'cumulative' or 'conditional'
+)->pd.DataFrame:            # (37, 37) bool, rows and columns in the order of `CLASSES`
+    "`tied` for every pair of classes."
+    return pd.DataFrame([[bool(tied(a, b, kind)) for b in CLASSES] for a in CLASSES], CLASSES, CLASSES)
 
 # %% ../nbs/foundations/schema.ipynb #0468f2ed
 def noise_variance(
