@@ -355,7 +355,7 @@ def data_hash(
 
 # %% ../nbs/02_dataloaders.ipynb #65727186
 class GalaxyDataLoaders(DataLoaders):
-    "fastai's `DataLoaders` for galaxies: `train` and `valid`; a test part is reached through `evaluation.predict` alone."
+    "fastai's `DataLoaders` for galaxies: `train` and `valid`; a test part is reached through `prediction.predict` alone."
     @classmethod
     def from_catalogue(cls,
         df:pd.DataFrame,        # a catalogue

@@ -246,7 +246,7 @@ def predict(
     run:str|Path,               # folder of a finished run, seen by every worker
     source:str|Path,            # a partitioned catalogue
     dest:str|Path,              # folder for the predictions, one parquet file a partition
-    tta:str|int|None=None,      # as `evaluation.predict` takes it
+    tta:str|int|None=None,      # as `prediction.predict` takes it
     project:bool=False,         # True: put into the tree
     weights:str='last',         # 'last' or 'best' epoch
     bs:int=256,                 # galaxies at a time in the network
@@ -254,8 +254,8 @@ def predict(
     client=None                 # as `over_partitions` takes it
 )->pd.DataFrame:                # the report of `over_partitions`; `pd.read_parquet(dest)` gives the predictions
     "Vote fractions of every galaxy of a partitioned catalogue."
-    from galaxy_nbdev import evaluation, learner
-    evaluation._views(tta)
+    from galaxy_nbdev import learner, prediction
+    prediction.view_maker(tta)
     run, stores = Path(run).resolve(), Path(stores).resolve() if stores else None
     learner.load_run(run, weights=weights)          # what is wrong with the run is told here, and not by every partition
     digest = _digest(run)
@@ -273,15 +273,15 @@ def _model(run, weights, digest): # Learner
 # %% ../nbs/foundations/survey.ipynb #cad00360
 def _predict(file, out, model, how, stores, dest):
     "The predictions of one partition."
-    from galaxy_nbdev import evaluation
+    from galaxy_nbdev import prediction
     t, learn = read_partition(file), _model(*model)
     if not t.galaxy_id.is_unique: raise ValueError(f'{file}: galaxy {t.galaxy_id[t.galaxy_id.duplicated()].iloc[0]} stands in more than one row: keep one')
     store = images.ImageStore(stores/out.relative_to(dest).with_suffix('')) if stores and len(t) else None
-    try: known = t; pred = evaluation.predict(learn, t, store=store, **how) if len(t) else t
+    try: known = t; pred = prediction.predict(learn, t, store=store, **how) if len(t) else t
     except (ValueError, OSError):
         known = t[t.path.map(partial(_readable, crop=learn.dls.crop, size=learn.dls.size))]
         if len(known) in (0, len(t)): raise
-        pred = evaluation.predict(learn, known, store=store, **how)
+        pred = prediction.predict(learn, known, store=store, **how)
     table = t[['galaxy_id', *[c for c in ('ra', 'dec', '_healpix_29') if c in t]]].merge(pred, on='galaxy_id', how='left') if len(t) else t
     if len(t): _write(out, table)
     return {'galaxies': len(t), 'unread': len(t)-len(known)}
