@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. The rest is in `make help`; what they do is in .ci/*.py.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help env run outputs stale test test-slow test-browser lab readme site clean
+.PHONY: help env run outputs stale test test-slow test-browser lab readme badges rooms site clean
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13 python3.14,\
   $(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))) python3)
@@ -13,6 +13,9 @@ export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
 export PIP_CONSTRAINT := file://$(subst $(empty) $(empty),%20,$(CURDIR))/constraints.txt
 export MPLCONFIGDIR := $(VIRTUAL_ENV)/matplotlib
 export IPYTHONDIR := $(VIRTUAL_ENV)/ipython
+# threads that wait sleep: beside other work two that spin for each other take many times as long
+export OMP_WAIT_POLICY := passive
+export GOMP_SPINCOUNT := 0
 unexport PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 ifeq ($(shell test -w "$$HOME" && echo yes),)
 export HOME := $(VIRTUAL_ENV)/home
@@ -27,14 +30,14 @@ env: ## make or refresh .venv (every target below does so first)
 	@$(PYTHON) .ci/env.py
 
 run: env ## execute all notebooks into _report/ and print the table of models
-	@.venv/bin/python .ci/notebooks.py run
+	@.venv/bin/python .ci/report.py
 
 outputs: env ## execute all notebooks on simulated galaxies and store their outputs in nbs/
-	@.venv/bin/python .ci/notebooks.py outputs
+	@.venv/bin/python .ci/outputs.py outputs
 	@.venv/bin/python .ci/readme.py
 
 stale: env ## list the notebooks whose outputs are older than their code, and make those again
-	@.venv/bin/python .ci/notebooks.py stale
+	@.venv/bin/python .ci/outputs.py stale
 	@.venv/bin/python .ci/readme.py
 
 test: env ## every quick check
@@ -52,9 +55,15 @@ lab: env ## open JupyterLab on the notebooks
 readme: env ## write README.md from nbs/index.ipynb
 	@.venv/bin/python .ci/readme.py
 
+badges: env ## write the Colab and Binder badges of every notebook
+	@.venv/bin/python .ci/badges.py
+
+rooms: env ## print the modules in their order: lines, and what each imports
+	@.venv/bin/python .ci/rooms.py
+
 site: env ## build the site into _docs/ (needs Quarto)
 	@command -v quarto >/dev/null || { echo 'make site needs Quarto: install it from https://quarto.org/docs/get-started'; exit 1; }
-	@.venv/bin/python .ci/notebooks.py fresh
+	@.venv/bin/python .ci/freshness.py
 	@.venv/bin/python .ci/pages.py && cd _proc && quarto render --no-cache
 	@rm -rf _docs && mv _proc/_docs _docs
 

@@ -6,8 +6,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 import env
 import nbformat.v4 as nbf
-import counts, pages
-from notebooks import NBS, ROOT, code, directives, faults, kept, ordered, plain, read
+import counts, house, pages, rooms
+from freshness import code, kept, named, plain
+from notebooks import NBS, ROOT, directives, ordered, read
 
 TOOLS = env.VENV/'bin'
 
@@ -18,13 +19,15 @@ def need(ok, message):
 
 def python(*args, cwd=ROOT, executable=sys.executable, **variables):
     "Run Python; return what it printed, or fail with it."
-    r = subprocess.run([str(executable), *map(str, args)], cwd=cwd, env=os.environ | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    r = subprocess.run([str(executable), *map(str, args)], cwd=cwd, env=os.environ | variables, text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     need(r.returncode == 0, r.stdout)
     return r.stdout
 
 def copy_tree(folder):
     "What git would hold of this checkout, copied to `folder`, which must not exist."
-    ignored = [Path(line).name for line in (ROOT/'.gitignore').read_text().splitlines() if line and not line.startswith('#')]
+    ignored = [Path(line).name for line in (ROOT/'.gitignore').read_text().splitlines() if line
+               and not line.startswith('#')]
     return Path(shutil.copytree(ROOT, folder, symlinks=True, ignore=shutil.ignore_patterns('.git', *ignored)))
 
 # --- the notebooks and the package made from them
@@ -44,50 +47,68 @@ def in_sync():
     need(not other, f'run nbdev_export and nbdev_clean, which change {", ".join(other)}')
 
 def house_rules():
-    "notebooks keep the house rules"
-    broken = []
-    for name in ordered():
-        nb = read(NBS/name)
-        say = lambda what: broken.append(f'nbs/{name} {what}')
-        for i, c in enumerate(nb.cells, 1):
-            if not directives(c).keys() & {'export', 'exports', 'exporti'}: continue
-            lines = [line for line in c.source.splitlines() if not re.match(r'\s*#\s*\|', line)]
-            if len(lines) > 40: say(f'cell {i}: an exported cell of {len(lines)} lines, more than 40')
-            stars = [n for n in ast.walk(ast.parse(c.source)) if isinstance(n, ast.ImportFrom) and n.names[0].name == '*']
-            if stars: say(f'cell {i}: a wildcard import from {stars[0].module}')
-        if nb.metadata.get('kernelspec', {}).get('name') != 'python3': say(': its kernel is not python3')
-        if (NBS/name).stat().st_size > 2e6: say(': larger than 2 MB')
-        for i, what in faults(nb): say(f'cell {i}: stores {what}')
+    "notebooks, benchmarks and scripts keep the house rules"
+    house.test()
+    found = house.breaches()
+    print(re.sub('^', '      so far: ', '\n'.join(house.report(found)), flags=re.M), flush=True)
+    broken = [f'{file} {what}' for rule, wrong in found.items() if rule not in house.KNOWN for file, what in wrong]
     said, _, over = counts.summary()
     need(not broken+over, '\n'.join(broken+over))
     print(f'      {said}', flush=True)
 
+def imports_run_one_way():
+    "no circle of imports in .ci, galaxy_nbdev or benchmarks; modules import only from those above them"
+    rooms.test()
+    print(re.sub('^', '      ', rooms.table(), flags=re.M), flush=True)
+    long = rooms.too_long()
+    for line in long: print(f'      so far: {line}', flush=True)
+    wrong = rooms.check() + ([] if rooms.KNOWN else long)
+    need(not wrong, '\n'.join(wrong))
+
+def of_code(*sources):
+    "Plain code of a notebook with these code cells, and a cell of text beside them."
+    cells = [nbf.new_code_cell(s) for s in sources] + [nbf.new_markdown_cell(sources[0])]
+    return [plain(t) for t in code(nbf.new_notebook(cells=cells))]
+
 def stored_outputs():
     "no code cell changed and kept its old outputs; the hashes heed code, and neither comments nor prose"
-    of = lambda *sources: [plain(t) for t in code(nbf.new_notebook(cells=[nbf.new_code_cell(s) for s in sources] + [nbf.new_markdown_cell(sources[0])]))]
-    first = of('def f(x): # a number\n    "Twice."\n    return 2*x')
-    need(first == of('#| export\ndef f(\n    x # the half\n):\n    "The double of x."\n    return 2 * x'), 'a comment or a docstring changed the hash')
-    need(first != of('def f(x): return 3*x') and of('1') != of('1', '2') and of('%time 1') != of('%time 2'), 'changed code left the hash as it was')
-    need(not kept(), f'run make stale, or clear the outputs: code cells changed and old outputs were kept in {", ".join(map(str, kept()))}')
+    first = of_code('def f(x): # a number\n    "Twice."\n    return 2*x')
+    commented = of_code('#| export\ndef f(\n    x # the half\n):\n    "The double of x."\n    return 2 * x')
+    need(first == commented, 'a comment or a docstring changed the hash')
+    need(of_code('1', '#| eval: false\n2') == of_code('1'), 'a cell that is never executed changed the hash')
+    for one, two in ((first, of_code('def f(x): return 3*x')), (of_code('1'), of_code('1', '2')),
+                     (of_code('%time 1'), of_code('%time 2'))):
+        need(one != two, 'changed code left the hash as it was')
+    for text in ("from galaxy_nbdev import results\nresults.load('ladder_cnn')", "open('results/ladder_cnn.json')",
+                 "from galaxy_nbdev.results import load\nfor n in 'ab': load(f'ladder_{n}')"):
+        need(any(f.stem == 'ladder_cnn' for f in named(ast.parse(text))), f'the table is not seen in {text!r}')
+    need(not {f for f in named(ast.parse("x = 'survey'")) if f.suffix == '.json'}, 'any word is taken for a table')
+    need(not (old := kept()), 'run make stale, or clear the outputs: code cells changed and old outputs were kept in '
+         + ', '.join(map(str, old)))
+
+def badges_fit():
+    "every notebook has its badges and its cell for Colab, and they lead to this repository's own files"
+    python('.ci/badges.py', '--check')
 
 def readme():
     "README.md is what index.ipynb says"
     python('.ci/readme.py', '--check')
 
 def dependencies():
-    "every dependency has a pin, and a line in CONTRIBUTING.md that says what it earns"
+    "every dependency has a pin, and a line in docs/dependencies.md that says what it earns"
     cfg = configparser.ConfigParser(delimiters=['='], interpolation=None)
     cfg.read(ROOT/'settings.ini', encoding='utf-8')
     names = [Requirement(r).name for k, v in cfg['DEFAULT'].items() if k.endswith('requirements') for r in v.split()]
     pins = {canonicalize_name(line.partition('==')[0]) for line in (ROOT/'constraints.txt').read_text().splitlines()}
-    text = (ROOT/'CONTRIBUTING.md').read_text(encoding='utf-8')
+    text = (ROOT/'docs'/'dependencies.md').read_text(encoding='utf-8')
     lacking = [f'{n} has no pin in constraints.txt' for n in names if canonicalize_name(n) not in pins]
-    lacking += [f'{n} has no line in CONTRIBUTING.md' for n in names if f'| `{n}` |' not in text]
+    lacking += [f'{n} has no line in docs/dependencies.md' for n in names if f'| `{n}` |' not in text]
     need(not lacking, '\n'.join(lacking))
 
 def quick_import():
     "galaxy_nbdev imports within 0.5 s"
-    took = float(python('-c', 'import time; t = time.perf_counter(); import galaxy_nbdev; print(time.perf_counter()-t)'))
+    took = float(python('-c',
+                        'import time; t = time.perf_counter(); import galaxy_nbdev; print(time.perf_counter()-t)'))
     need(took < .5, f'it takes {took:.2f} s: something heavy is imported at the top')
 
 def survey():
@@ -102,7 +123,8 @@ def environment():
 
 def wheel_requirements(wheel):
     "Declared requirements of a wheel: those always installed, and those of any extra but dev; canonical names."
-    with zipfile.ZipFile(wheel) as z: meta = next(z.read(n).decode() for n in z.namelist() if n.endswith('.dist-info/METADATA'))
+    with zipfile.ZipFile(wheel) as z:
+        meta = next(z.read(n).decode() for n in z.namelist() if n.endswith('.dist-info/METADATA'))
     reqs = [Requirement(r) for r in email.message_from_string(meta).get_all('Requires-Dist', [])]
     names = lambda keep: {canonicalize_name(r.name) for r in reqs if keep(str(r.marker or ''))}
     return names(lambda m: 'extra' not in m), names(lambda m: 'extra' in m and 'dev' not in m)
@@ -118,18 +140,20 @@ def imports(path):
     return top, found(ast.walk(tree)) - top
 
 def wheel():
-    "the wheel holds galaxy_nbdev/ alone, and declares everything that it imports"
+    "the wheel holds galaxy_nbdev/ and its campaigns alone, and declares everything that it imports"
     with tempfile.TemporaryDirectory() as t:
-        python('-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', WHEEL, '.', cwd=copy_tree(Path(t)/'copy'))
+        python('-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', WHEEL, '.',
+               cwd=copy_tree(Path(t)/'copy'))
     file, = WHEEL.glob('*.whl')
     held = {n for n in zipfile.ZipFile(file).namelist() if '.dist-info/' not in n}
-    own = {str(p.relative_to(ROOT)) for p in (ROOT/'galaxy_nbdev').rglob('*.py')}
+    own = {str(p.relative_to(ROOT)) for pattern in ('*.py', 'campaigns/*.json') for p in (ROOT/'galaxy_nbdev').rglob(pattern)}
     need(held == own, f'too much in the wheel: {sorted(held-own)}; missing from it: {sorted(own-held)}')
     always, extra = wheel_requirements(file)
     dists, lacking = packages_distributions(), []
     for p in sorted((ROOT/'galaxy_nbdev').rglob('*.py')):
         for names, declared in zip(imports(p), (always, always|extra)):
-            lacking += [f'{p.name} imports {n}' for n in sorted(names) if not {canonicalize_name(d) for d in dists.get(n, [])} & declared]
+            lacking += [f'{p.name} imports {n}' for n in sorted(names)
+                        if not {canonicalize_name(d) for d in dists.get(n, [])} & declared]
     need(not lacking, f'settings.ini requires none of these: {"; ".join(lacking)}')
 
 def installed():
@@ -142,7 +166,8 @@ def installed():
         env.install(there, file)
         (folder/'made-from').write_text(env.key(folder))
     else: env.install(there, '--no-deps', '--force-reinstall', file)
-    with tempfile.TemporaryDirectory() as t: python('-I', ROOT/'.ci'/'installed.py', cwd=t, executable=there, OMP_NUM_THREADS='2')
+    with tempfile.TemporaryDirectory() as t:
+        python('-I', ROOT/'.ci'/'installed.py', cwd=t, executable=there, OMP_NUM_THREADS='2')
 
 # --- the notebooks, executed
 
@@ -156,11 +181,13 @@ def nbdev_test(flags, *options):
     "Execute the notebooks' tests, a line for each as it ends; returns how many there were and which failed."
     command = [sys.executable, TOOLS/'nbdev_test', '--flags', flags, '--do_print', *options]
     started, said = {}, []
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'},
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
         for line in p.stdout:
-            for what, file in re.findall(r'(Starting|- Completed) (/.+?\.ipynb)', line):     # two workers may share a line
-                if what == 'Starting': started[file] = time.monotonic()
-                else: print(f'      {Path(file).relative_to(NBS)!s:32}{time.monotonic()-started.get(file, time.monotonic()):6.1f} s', flush=True)
+            for what, file in re.findall(r'(Starting|- Completed) (/.+?\.ipynb)', line):    # two may share a line
+                now = time.monotonic()
+                if what == 'Starting': started[file] = now
+                else: print(f'      {Path(file).relative_to(NBS)!s:32}{now-started.get(file, now):6.1f} s', flush=True)
             if not re.match('Starting /|- Completed /', line): said.append(line)
     text = ''.join(said)
     failed = text.partition('nbdev Tests Failed On The Following Notebooks:')[2].split()[1:]
@@ -169,12 +196,14 @@ def nbdev_test(flags, *options):
     return len(ordered()), failed
 
 def report():
-    "make run executes every notebook with a real kernel; its report, opened in Chromium wide and as on a phone, has no fault"
+    "make run executes every notebook with a real kernel; its report, opened in Chromium in three ways, has no fault"
     with tempfile.TemporaryDirectory() as t:
         copy = copy_tree(Path(t)/'copy')
-        said = python(copy/'.ci'/'notebooks.py', 'run', cwd=copy)
-        made = {p.relative_to(copy/'_report'/'notebooks').with_suffix('.ipynb') for p in (copy/'_report').rglob('notebooks/**/*.html')}
-        need(made == set(ordered()) and (copy/'_report'/'index.html').exists(), f'pages are missing from the report: {sorted(set(ordered())-made)}\n{said}')
+        said = python(copy/'.ci'/'report.py', cwd=copy)
+        made = {p.relative_to(copy/'_report'/'notebooks').with_suffix('.ipynb')
+                for p in (copy/'_report').rglob('notebooks/**/*.html')}
+        need(made == set(ordered()) and (copy/'_report'/'index.html').exists(),
+             f'pages are missing from the report: {sorted(set(ordered())-made)}\n{said}')
         print('      '+python(copy/'.ci'/'look.py', copy/'_report', ROOT/'_report'/'pictures', cwd=copy).strip())
 
 def looked_at(how):
@@ -198,7 +227,8 @@ def browser():
     "the galaxy browser, filtered, paged and clicked in JupyterLab in headless Chromium"
     python('.ci/browser.py')
 
-QUICK = [in_sync, house_rules, stored_outputs, dependencies, readme, site_quickly, quick_import, survey, environment, wheel, installed]
+QUICK = [in_sync, imports_run_one_way, house_rules, stored_outputs, dependencies, readme, site_quickly, quick_import,
+         survey, environment, wheel, installed]
 SLOW = [survey, site, report, browser]      # what needs a browser, a network or patience joins these
 
 def attempt(check):

@@ -1,4 +1,5 @@
-"""Run by the interpreter of an environment that holds the wheel and nothing of this checkout: is what a user gets complete?"""
+"""Run by the interpreter of an environment that holds the wheel and nothing of this checkout: is what a user gets
+complete?"""
 import importlib, os, pkgutil, sys, tempfile, time
 
 LIGHT = ['schema', 'metrics', 'profile', 'images', 'simulate', 'sources']
@@ -27,4 +28,5 @@ with tempfile.TemporaryDirectory() as home:
     df = catalogue(simulate_survey(8, 0, f'{home}/survey', progress=False))
     learn = galaxy_learner(GalaxyDataLoaders.from_catalogue(df, size=64, bs=4), galaxy_cnn)
     fractions = learn.predict(df.path[0])[-1]
-if fractions.shape != (len(CLASSES),) or not ((fractions >= 0) & (fractions <= 1)).all(): sys.exit(f'a prediction is not {len(CLASSES)} fractions: {fractions}')
+fine = fractions.shape == (len(CLASSES),) and ((fractions >= 0) & (fractions <= 1)).all()
+if not fine: sys.exit(f'a prediction is not {len(CLASSES)} fractions: {fractions}')

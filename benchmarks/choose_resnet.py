@@ -14,7 +14,8 @@ from ladder_cnn import keep, learner_of, recipes, scored, value
 from safetensors.torch import load_model
 from galaxy_nbdev import profile, sources
 from galaxy_nbdev.dataloaders import data_hash, kfold_ids
-from galaxy_nbdev.learner import read_history, run_folder, train_run
+from galaxy_nbdev.learner import train_run
+from galaxy_nbdev.runs import read_history, run_folder
 from galaxy_nbdev.simulate import VERSION, simulate_survey
 
 RESULTS = Path(__file__).parents[1]/'results'/'choose_resnet.json'

@@ -17,6 +17,7 @@ os.environ['OMP_NUM_THREADS'] = '1'
 ROOT = Path(__file__).resolve().parents[1]; sys.path.insert(0, str(ROOT))
 import numpy as np, psutil
 from galaxy_nbdev import files, learner, profile, sources, survey
+from galaxy_nbdev.runs import run_folder
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders
 
 def write_json(path, what):
@@ -74,7 +75,7 @@ def course_run(work):
     "The run of a course CNN after one epoch on 200 galaxies, and their catalogue."
     df = sources.catalogue('simulated', n=200)
     learn = learner.galaxy_learner(GalaxyDataLoaders.from_catalogue(df, bs=32), 'galaxy_nbdev.cnn:galaxy_cnn')
-    run = learner.run_folder(learn, 'course')
+    run = run_folder(learn, 'course')
     if not (run/'provenance.json').exists(): learner.train_run(learn, 'course', 1)
     return run, df
 

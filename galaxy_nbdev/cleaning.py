@@ -4,14 +4,17 @@
 
 # %% auto #0
 __all__ = ['LIMITS', 'check_table', 'measure_pixels', 'measure_image', 'check_images', 'check_catalogue', 'clean',
-           'CleaningReport', 'same_sky', 'drop_same_sky']
+           'CleaningReport', 'average_image', 'corner_box', 'holding_box', 'plot_average', 'same_sky', 'drop_same_sky']
 
 # %% ../nbs/01_cleaning.ipynb #44e8d3cc
 import base64, hashlib, html, io, re
 import numpy as np, pandas as pd
+import matplotlib.pyplot as plt
 from scipy import ndimage, spatial
+from tqdm.auto import tqdm
+from .figures import PALETTE, Sheet, data_title, skipped
 from .images import crop_resize, decode, in_parallel, open_crop, open_image, read_bytes
-from .schema import CLASSES, QUESTIONS, check_tree, present
+from .schema import CLASSES, QUESTIONS, check_tree, has_question
 
 # %% ../nbs/01_cleaning.ipynb #3faff743
 def check_table(
@@ -40,7 +43,7 @@ def _half_known(df):
     "Per row the first question of which only a part is known, else 0."
     out = pd.Series(0, df.index)
     for q in QUESTIONS[::-1]:
-        if present(df, q): out = out.mask(df[q.classes].isna().sum(axis=1).between(1, len(q.classes)-1), q.number)
+        if has_question(df, q): out = out.mask(df[q.classes].isna().sum(axis=1).between(1, len(q.classes)-1), q.number)
     return out
 
 # %% ../nbs/01_cleaning.ipynb #6c9f37ea
@@ -191,6 +194,69 @@ def _card(galaxy_id, path, checks, detail):
         picture = f'<img src="data:image/jpeg;base64,{base64.b64encode(b.getvalue()).decode()}" alt="galaxy {html.escape(galaxy_id)}" width="96" height="96">'
     except (ValueError, OSError): picture = '<div style="width:96px;height:96px;background:#ccc;color:#333;display:flex;align-items:center;justify-content:center">no picture</div>'
     return f'<div style="width:110px;font-size:10px;overflow-wrap:anywhere" title="{html.escape(detail)}">{picture}<br><b>{html.escape(checks)}</b><br>{html.escape(galaxy_id)}</div>'
+
+# %% ../nbs/01_cleaning.ipynb #cc761613
+def average_image(
+    df:pd.DataFrame,    # a catalogue
+    n:int=800           # pictures, evenly from the catalogue; missing and unreadable ones, and those of another size than the first, are left out
+)->np.ndarray:          # (height, width, 3) float64, 0 to 255
+    "Mean picture of `n` galaxies; raises `FileNotFoundError` where none can be read."
+    total, count = None, 0
+    rows = np.unique(np.linspace(0, len(df)-1, min(n, len(df))).astype(int))
+    for i in tqdm(rows, desc='average picture', leave=False, disable=len(rows) < 500):
+        try: a = np.asarray(open_image(df.path.iloc[i]))
+        except (FileNotFoundError, ValueError): continue
+        if total is None: total = np.zeros(a.shape, 'uint64')
+        if a.shape == total.shape: total += a; count += 1
+    if not count: raise FileNotFoundError(f'none of the pictures could be read, the first is {df.path.iloc[0]}')
+    return total/count
+
+# %% ../nbs/01_cleaning.ipynb #0a4f3447
+def corner_box(
+    mean:np.ndarray,        # (height, width, 3), 0 to 255
+    threshold:float=7.1     # brightness, mean of the channels, that counts as dark
+)->int:                     # side of the box, pixels
+    "Side of the centred square that shrinks while its four corner pixels stay dark: the square within an isophote."
+    grey = mean.mean(-1)
+    for side in range(min(grey.shape), 1, -1):
+        a, b = (grey.shape[0]-side)//2, (grey.shape[1]-side)//2
+        if grey[[a, a, a+side-1, a+side-1], [b, b+side-1, b, b+side-1]].max() > threshold: return side
+    return 1
+
+# %% ../nbs/01_cleaning.ipynb #d67c59ba
+def holding_box(
+    mean:np.ndarray,        # (height, width, 3), 0 to 255
+    threshold:float=10      # brightness, mean of the channels
+)->int:                     # side of the box, pixels; 0 where nothing is brighter
+    "Side of the smallest centred square that holds every pixel brighter than the threshold."
+    y, x = np.nonzero(mean.mean(-1) > threshold)
+    if not len(y): return 0
+    h, w = mean.shape[:2]
+    return int(min(max(2*np.abs(y-(h-1)/2).max(), 2*np.abs(x-(w-1)/2).max())+1, max(h, w)))
+
+# %% ../nbs/01_cleaning.ipynb #d16d3aa8
+def plot_average(
+    df:pd.DataFrame,        # a catalogue
+    n:int=800,              # pictures
+    dark:float=7.1,         # brightness of 255 up to which a corner is dark
+    bright:float=10         # brightness of 255 from which a pixel must be held
+)->plt.Figure:              # two panels
+    "The average galaxy with both boxes, and its brightness from the centre outwards."
+    from scipy.ndimage import gaussian_filter
+    try: mean = average_image(df, n)
+    except FileNotFoundError as e: return skipped(f'No average picture: {e}')
+    fig, axs = plt.subplots(1, 2, figsize=(8, 3.7), FigureClass=Sheet, width_ratios=[1, 1.2]); plt.close(fig)
+    h, w = mean.shape[:2]
+    axs[0].imshow((mean/mean.max())**.5); axs[0].set_axis_off()
+    axs[0].contour(gaussian_filter(mean.mean(-1), 3), [dark, bright], colors=[PALETTE[5], PALETTE[4]], linewidths=.7)
+    axs[1].plot(np.abs(np.arange(w)-(w-1)/2), mean[h//2].mean(-1), '.', color=PALETTE[7], ms=2, label='middle row')
+    for side, level, colour, name in ((corner_box(mean, dark), dark, PALETTE[5], 'corners up to'), (holding_box(mean, bright), bright, PALETTE[4], 'holds all above')):
+        axs[0].add_patch(plt.Rectangle(((w-side)/2, (h-side)/2), side-1, side-1, fill=False, color=colour, lw=2))
+        axs[1].axvline(side/2, color=colour, lw=2, label=f'{name} {level:g}: {side} of {w} px')
+        axs[1].axhline(level, color=colour, lw=.8, ls=':')
+    axs[1].set(yscale='log', xlabel='distance from the centre, pixels', ylabel='mean value of 255'); axs[1].legend(frameon=True, framealpha=1, edgecolor='none')
+    fig.suptitle(f'Average of up to {min(n, len(df)):,} galaxies, {data_title(df)}')
+    return fig
 
 # %% ../nbs/01_cleaning.ipynb #58ae037c
 def same_sky(

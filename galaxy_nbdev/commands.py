@@ -81,14 +81,14 @@ def galaxy_train(
     settings:str='{}'       # for the architecture, as JSON: '{"depth": 50}'
 ):
     "Train a network on four fifths of a data set and leave a run folder; an interrupted run goes on. For several processes: accelerate launch $(which galaxy_train) ..."
-    from galaxy_nbdev import learner, profile, sources
+    from galaxy_nbdev import learner, profile, runs, sources
     from galaxy_nbdev.dataloaders import GalaxyDataLoaders
     learner.join_processes()
     p, recipe = profile.current(), recipe or arch.rpartition(':')[2]
     dls = GalaxyDataLoaders.from_catalogue(sources.catalogue(data, kind, n), size=size or p.size, crop=crop or p.crop, bs=bs or p.bs, counts=loss == 'votes')
     learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **json.loads(settings))
     last = learner.train_run(learn, recipe, epochs or p.epochs, lr, seed).iloc[-1]
-    if not learner.rank_distrib(): print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs\n{learner.run_folder(learn, recipe, seed)}')
+    if not learner.rank_distrib(): print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs\n{runs.run_folder(learn, recipe, seed)}')
 
 # %% ../nbs/foundations/commands.ipynb #afd39e02
 @_command
@@ -104,14 +104,14 @@ def galaxy_predict(
     workers:str=None        # for partitions: processes of this machine, or the address of a Dask scheduler; default: this one
 ):
     "Vote fractions of every galaxy of a data set, or of a catalogue in partitions."
-    from galaxy_nbdev import evaluation, learner, sources
+    from galaxy_nbdev import learner, prediction, sources
     if _in_partitions(data): _predict_partitions(run, data, dest, dict(tta=_tta(tta), project=project, weights=weights, bs=bs), n, workers); print(dest); return
     if workers: raise ValueError(f'--workers {workers}: only a catalogue in partitions is shared among workers, and {data} is none')
-    print(evaluation.predict_shards(learner.load_run(run, weights=weights), sources.catalogue(data, n=n), dest, _tta(tta), bs, project))
+    print(prediction.predict_shards(learner.load_run(run, weights=weights), sources.catalogue(data, n=n), dest, _tta(tta), bs, project))
 
 # %% ../nbs/foundations/commands.ipynb #7142eb1a
 def _tta(tta): # str, int or None
-    "Views as `evaluation.predict` takes them."
+    "Views as `prediction.predict` takes them."
     return int(tta) if tta and tta.isdigit() else tta
 
 # %% ../nbs/foundations/commands.ipynb #b9585a8a

@@ -26,7 +26,7 @@ from PIL import Image
 from plum import dispatch
 from tqdm.auto import tqdm
 from . import images
-from .exploration import PALETTE, Sheet
+from .figures import PALETTE, Sheet
 from .schema import ANSWERS, CLASSES
 
 # %% ../nbs/02_dataloaders.ipynb #f4664d5c
@@ -355,7 +355,7 @@ def data_hash(
 
 # %% ../nbs/02_dataloaders.ipynb #65727186
 class GalaxyDataLoaders(DataLoaders):
-    "fastai's `DataLoaders` for galaxies: `train` and `valid`; a test part is reached through `evaluation.predict` alone."
+    "fastai's `DataLoaders` for galaxies: `train` and `valid`; a test part is reached through `prediction.predict` alone."
     @classmethod
     def from_catalogue(cls,
         df:pd.DataFrame,        # a catalogue

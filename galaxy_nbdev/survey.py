@@ -303,8 +303,8 @@ def predict_partitions(
     client=None                 # as `over_partitions` takes it
 )->pd.DataFrame:                # the report of `over_partitions`; `pd.read_parquet(dest)` gives the predictions
     "Vote fractions of a whole survey; raises `ValueError` where `stores` are others, and as `over_partitions`."
-    from galaxy_nbdev import evaluation
-    evaluation._views(tta); in_range(bs, 'bs'); in_range(per, 'per'); in_range(crop, 'crop')
+    from galaxy_nbdev import prediction
+    prediction.view_maker(tta); in_range(bs, 'bs'); in_range(per, 'per'); in_range(crop, 'crop')
     run = Path(run).expanduser().resolve()
     learn = _load(run, weights, crop, device)       # what is wrong with the run is told here, and not by each partition
     network = files.digest(learn.settings, files.weights_digest(learn.model.state_dict()))
@@ -390,12 +390,12 @@ def _store_of(item, t, stores): # ImageStore, or None where the images are read
 # %% ../nbs/foundations/survey.ipynb #9e5837fe
 def _predicted(learn, t, store, how): # predictions, and of each galaxy without one the reason
     "What can be read is predicted; raises as `predict` where that is nothing."
-    from galaxy_nbdev import evaluation
-    try: pred, why = evaluation.predict(learn, t, store=store, **how), {}
+    from galaxy_nbdev import prediction
+    try: pred, why = prediction.predict(learn, t, store=store, **how), {}
     except (ValueError, OSError):
         why = {i: e for i, p in zip(t.galaxy_id, t.path) if (e := _fault(p, learn.dls.crop, learn.dls.size))}
         if len(why) in (0, len(t)): raise
-        pred = evaluation.predict(learn, t[~t.galaxy_id.isin(why)], **how)
+        pred = prediction.predict(learn, t[~t.galaxy_id.isin(why)], **how)
     nan = pred.galaxy_id[pred[list(learn.dls.vocab)].isna().any(axis=1)]
     if len(nan) < len(pred): return pred, why | dict.fromkeys(nan, 'the network gives NaN')
     raise ValueError("the network gives NaN alone, its training diverged: use weights='best', or train at a lower rate")

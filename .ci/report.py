@@ -1,0 +1,105 @@
+"`make run`: executes all notebooks; leaves their pages and one front page in _report/; prints the table of models."
+import html, re, sys, tempfile
+from pathlib import Path
+import nbformat
+from filelock import Timeout
+from nbdev.serve_drv import exec_nb
+import gallery
+from badges import is_badge
+from execute import chosen, each, prepare
+from galaxy_nbdev.files import lock, replacing, write_text
+from notebooks import NBS, REPORT, ROOT, Stopped, read, title
+from pages import Quickly, as_html, emptied, front_matter, markdown
+
+STYLE = f'<style>\n{(ROOT/".ci"/"report.css").read_text(encoding="utf-8")}</style>'
+
+class Executed(Quickly):
+    "For the report: nothing leads to the site on the net."
+    def base_procs(self): return [p for p in super().base_procs() if p.__name__ not in ('add_links', 'insert_warning')]
+
+def navigation(name, names):
+    "Links of a page to the front page, its neighbours and its notebook."
+    up, at = '../'*(len(name.parts)-1), names.index(name)
+    link = lambda to, text: f'<a href="{up}{to.with_suffix(".html").as_posix()}">{text}</a>'
+    near = [(at-1, '← {}'), (at+1, '{} →')]
+    links = [link(names[i], text.format(names[i].stem)) for i, text in near if 0 <= i < len(names)]
+    own = f'<a href="{name.name}">this one, executed (.ipynb)</a>'
+    return f'<nav><a href="../{up}index.html">all notebooks</a>{"".join(links)}{own}</nav>'
+
+def processed(nb):
+    "An executed notebook after nbdev's filters, its links leading to pages; no badge, which would come from the net."
+    nb = nbformat.v4.new_notebook(cells=[c for c in nb.cells if not is_badge(c)], metadata=nb.metadata)
+    with tempfile.TemporaryDirectory() as t:
+        nbformat.write(nb, Path(t)/'in.ipynb')
+        exec_nb(Path(t)/'in.ipynb', Path(t)/'out.ipynb', Executed)
+        page = read(Path(t)/'out.ipynb')
+    for c in page.cells:
+        if c.cell_type == 'markdown': c.source = re.sub(r'(\]\((?!\w+:)[^)\s#]+)\.ipynb', r'\1.html', c.source)
+    return page
+
+def report_page(name, nb, names, folder):
+    "An executed notebook as a page that is read without a network; `folder` is that of the report's notebooks."
+    page = processed(nb)
+    front = front_matter(page)
+    if 'description' in front: page.cells.insert(1, nbformat.v4.new_markdown_cell(f'> {front["description"]}'))
+    with tempfile.TemporaryDirectory() as t:
+        head, nav = Path(t)/'head.html', Path(t)/'nav.html'
+        head.write_text(STYLE, encoding='utf-8')
+        nav.write_text(navigation(name, names), encoding='utf-8')
+        options = ['-H', str(head), '-B', str(nav), '-V', 'document-css=false', '-M', 'lang=en',
+                   '-M', f'pagetitle={front.get("title", name.stem)}']
+        text, warned = as_html(markdown(page, pictures=True), NBS, *options)
+    if warned: print(f'\n{name}: pandoc warns: {warned}', file=sys.stderr)
+    write_text((folder/name).with_suffix('.html'), text)
+
+def models(table):
+    "The table of models as HTML that fits a page: a column that says the same of every row becomes a note."
+    same = [c for c in table.columns[1:] if len(table) > 1 and table[c].astype(str).nunique() == 1]
+    constant = ', '.join(f'{c} {table[c].iloc[0]}' for c in same if table[c].iloc[0] != '')
+    shown = table.drop(columns=same)
+    said = lambda v: f'{v:.4f}' if isinstance(v, float) else html.escape(str(v))
+    cells = lambda row: ''.join(f'<td data-label="{html.escape(str(c))}">{said(v)}</td>' for c, v in row.items())
+    rows = ''.join(f'<tr>{cells(row)}</tr>' for _, row in shown.iterrows())
+    head = ''.join(f'<th>{html.escape(str(c))}</th>' for c in shown)
+    note = f'<p>The same for all: {html.escape(constant)}.</p>' if constant else ''
+    return f'<h2>Models</h2><div class="cell"><table class="wide"><tr>{head}</tr>{rows}</table></div>{note}'
+
+def front_page(settings, times, pictures, table=None):
+    "Write _report/index.html: what was run, the table of models once it is there, key figures, links to all pages."
+    rows = ''.join(f'<tr><td><a href="notebooks/{n.with_suffix(".html").as_posix()}">{html.escape(said)}</a></td>'
+                   f'<td>{seconds:.1f} s</td></tr>' for n, (said, seconds) in times.items())
+    below = '' if table is None else models(table)
+    shown = [pictures[k] for k in gallery.FRONT if k in pictures]
+    top = f'<div class="figures">{"".join(shown)}</div>' if shown else ''
+    write_text(REPORT/'index.html', f'''<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>galaxy_nbdev</title>{STYLE}</head>
+<body><h1>galaxy_nbdev</h1><p>{settings._repr_html_()}</p>{below}{top}
+<h2>Notebooks</h2><div class="cell"><table><tr><th>notebook</th><th>executed in</th></tr>{rows}</table></div>
+</body></html>''')
+
+def run():
+    "Execute all notebooks; what is done is in the report, even where one stops."
+    settings, _ = prepare()
+    names, times, pictures = chosen(), {}, {}
+    emptied(REPORT)
+    def keep(name, nb, seconds):
+        with replacing(REPORT/'notebooks'/name) as new: nbformat.write(nb, new)
+        report_page(name, nb, names, REPORT/'notebooks')
+        times[name] = title(nb), seconds
+        for key in gallery.FRONT:
+            if key[0] != name.with_suffix('').as_posix(): continue
+            pictures[key] = gallery.entry(*key, nb, f'notebooks/{name.with_suffix(".html").as_posix()}')
+        front_page(settings, times, pictures)
+    each(NBS, keep)
+    from galaxy_nbdev.evaluation import leaderboard
+    table = leaderboard().convert_dtypes()      # whole numbers as such, beside rows that lack them
+    table = table.astype(object).where(table.notna(), '')
+    front_page(settings, times, pictures, table)
+    print(f'\n{table.to_string(index=False, float_format="{:.4f}".format)}\n\nReport: {REPORT/"index.html"}')
+
+if __name__ == '__main__':
+    try:
+        with lock(REPORT, timeout=0): run()
+    except Timeout: sys.exit(f'another `make run` is writing {REPORT}: wait for it, or work in a second checkout')
+    except Stopped as e: sys.exit(f'\n{e}')
+    except KeyboardInterrupt: sys.exit(f'\nstopped: what is done is in {REPORT}')

@@ -1,0 +1,82 @@
+"""Who imports whom: the order of the package's modules; that no import runs back up, and that there is no circle.
+Called as a program: prints the table of rooms."""
+import ast, sys
+from pathlib import Path
+from notebooks import PACKAGE, ROOT
+
+STOREYS = ['files', 'schema', 'metrics', 'profile', 'results', 'figures', 'images', 'simulate', 'sources',
+           'exploration',
+           'cleaning', 'dataloaders', 'runs', 'learner', 'encoders', 'cnn resnet vit', 'prediction', 'embeddings',
+           'evaluation', 'sharing', 'browser', 'survey', 'commands',
+           'all']      # each imports only from those before it
+LEVEL = {name: i for i, storey in enumerate(STOREYS) for name in storey.split()}
+KNOWN = True      # too long modules are reported only; the line goes when the move is complete
+MOST, TIGHTER = 650, {'evaluation': 500}      # lines of a module
+GROUPS = [PACKAGE, ROOT/'.ci', ROOT/'benchmarks']
+
+def imports(file, package=''):
+    "Modules of the same folder that a file imports, at its top or inside its functions."
+    near = {p.stem for p in file.parent.glob('*.py')}
+    found = set()
+    for n in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+        if isinstance(n, ast.Import): names = [a.name for a in n.names]
+        elif isinstance(n, ast.ImportFrom):
+            base = '.'.join(filter(None, [package if n.level else '', n.module]))
+            names = [base, *(f'{base}.{a.name}' for a in n.names)]
+        else: continue
+        inside = [x.removeprefix(f'{package}.') if package else x for x in names if not package
+                  or x.startswith(f'{package}.')]
+        found |= {x.split('.')[0] for x in inside}
+    return sorted(found & near - {file.stem, '__init__'})
+
+def graph(folder):
+    "What each module of a folder imports from that folder."
+    package = folder.name if (folder/'__init__.py').exists() else ''
+    return {p.stem: imports(p, package) for p in sorted(folder.glob('*.py')) if not p.stem.startswith('_')}
+
+def circle(edges):
+    "The modules of one circle, the first of them again at the end; None where there is none."
+    done = set()
+    def walk(node, path):
+        if node in path: return [*path[path.index(node):], node]
+        if node in done: return None
+        found = next((c for n in edges.get(node, ()) if (c := walk(n, [*path, node]))), None)
+        done.add(node)
+        return found
+    return next((c for n in edges if (c := walk(n, []))), None)
+
+def backwards(edges):
+    "Imports of the package that run back up, and modules without a place in the order."
+    wrong = [f'galaxy_nbdev/{m}.py has no place in .ci/rooms.py' for m in edges if m not in LEVEL]
+    return wrong + [f'galaxy_nbdev/{m}.py imports {n}, which does not stand above it' for m,
+                    names in edges.items() for n in names
+                    if m in LEVEL and n in LEVEL and LEVEL[n] >= LEVEL[m]]
+
+def lines(file): return len(file.read_text(encoding='utf-8').splitlines())
+
+def too_long():
+    "Modules with more lines than a room may have."
+    found = [(p, lines(p), TIGHTER.get(p.stem, MOST)) for p in PACKAGE.glob('*.py') if not p.stem.startswith('_')]
+    return [f'galaxy_nbdev/{p.name} has {n} lines, more than {most}' for p, n, most in sorted(found) if n > most]
+
+def check():
+    "Circles in any of the folders, and imports of the package that run back up."
+    found = {folder: circle(graph(folder)) for folder in GROUPS}
+    wrong = [f'{f.relative_to(ROOT)}: a circle of imports: {" -> ".join(c)}' for f, c in found.items() if c]
+    return wrong + backwards(graph(PACKAGE))
+
+def table():
+    "The package's modules in their order: lines, and what each imports."
+    edges = graph(PACKAGE)
+    rows = [(m, lines(PACKAGE/f'{m}.py'), ', '.join(sorted(edges[m], key=LEVEL.get))) for m in LEVEL if m in edges]
+    return '\n'.join(f'{m:12} {n:4}  {names}' for m, n, names in rows)
+
+def test():
+    "The checks see what they are there to see."
+    assert circle({'a': ['b'], 'b': ['c'], 'c': ['b']}) == ['b', 'c', 'b'] and circle({'a': ['b'], 'b': []}) is None
+    assert backwards({'files': ['schema']}) and not backwards({'schema': ['files']}) and backwards({'cnn': ['resnet']})
+    assert backwards({'attic': []}) == ['galaxy_nbdev/attic.py has no place in .ci/rooms.py']
+
+if __name__ == '__main__':
+    print(table())
+    sys.exit('\n'.join(check()+too_long()) or 0)
