@@ -410,7 +410,7 @@ def write_hats(
     source:str|Path,    # a HATS catalogue
     dest:str|Path       # what `predict_partitions` made of it
 )->Path:                # `dest`, a HATS catalogue of the partitions that are there
-    "Metadata that make predictions a HATS catalogue; raises `ImportError` without hats, `ValueError` for other folders."
+    "Metadata of a HATS catalogue for predictions; raises `ImportError` without hats, `ValueError` for other folders."
     try:
         from hats.catalog import PartitionInfo, TableProperties
         from hats.io import write_parquet_metadata
@@ -418,13 +418,14 @@ def write_hats(
         raise ImportError('this needs hats: pip install "galaxy_nbdev[hats]"; without, predictions are parquet') from e
     source, dest = Path(source).expanduser().resolve(), Path(dest).expanduser().resolve()
     if not (source/'hats.properties').exists():
-        raise ValueError(f'{source} has no hats.properties, so is no HATS catalogue: of a collection give the one in it')
+        raise ValueError(f'{source} is no HATS catalogue, it has no hats.properties: of a collection give the catalogue')
     note = dest/'_request.json'
     if not note.exists() or files.read_json(note).get('source') != str(source):
         raise ValueError(f'{dest} holds no predictions of {source}: make them with predict_partitions')
     with files.lock(dest):
         rows = write_parquet_metadata(dest)
         PartitionInfo.read_from_dir(dest).write_to_file(catalog_path=dest)
-        about = dict(catalog_name=dest.name, total_rows=rows, default_columns=None, skymap_order=None, hats_estsize=None)
+        gone = dict.fromkeys(['default_columns', 'skymap_order', 'hats_estsize'])    # of the source, not of this
+        about = dict(catalog_name=dest.name, total_rows=rows) | gone
         TableProperties.read_from_dir(source).copy_and_update(**about).to_properties_file(dest)
     return dest
