@@ -73,8 +73,9 @@ def row(run, source, folder, n, parts, client):
     pids, load = [os.getpid()] if client is None else list(client.run(os.getpid).values()), os.getloadavg()[0]
     stores, out = folder/'stores', folder/'predictions'
     got = {'galaxies': n, 'workers': len(pids), 'partitions': parts, 'load': round(load, 2)}
-    got['store'] = measured(lambda: survey.build_store(source, stores, client=client), pids, stores, parts, n)
-    got['predict'] = measured(lambda: survey.predict(run, source, out, stores=stores, client=client), pids, out, parts,
+    got['store'] = measured(lambda: survey.store_partitions(source, stores, client=client), pids, stores, parts, n)
+    got['predict'] = measured(lambda: survey.predict_partitions(run, source, out, stores=stores, client=client), pids,
+                              out, parts,
                               n)
     shutil.rmtree(folder)
     return got
@@ -90,7 +91,7 @@ def course_run(work):
 def warm(run, source, work):
     "One partition predicted, and thrown away: everything is imported, the network loaded."
     dest = work/f'warm-{os.getpid()}'
-    survey.predict(run, survey.partitions(source)[0], dest)
+    survey.predict_partitions(run, survey.partitions(source)[0], dest)
     shutil.rmtree(dest)
 
 def alone(run, source, folder, n, parts):
