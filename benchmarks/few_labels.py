@@ -1,12 +1,14 @@
-"""Few voted galaxies: what weak labels, and all votes at once, bring beside them. One network for two data sets, five folds.
+"""Few voted galaxies: what weak labels, and all votes at once, bring beside them. One network for two data sets, five
+folds.
 
     python benchmarks/few_labels.py ../shared/data/gz2_800 ../shared/data/kaggle_597 --weak ../shared/data/kaggle_20k
 
-'weak labels first': a ResNet-18 learns the five agreed classes of galaxies that have no votes, once for all folds. 'all votes at
-once': it then learns both data sets together, each kind of label by outputs of its own; what a galaxy has no votes for is masked.
-Fold k holds out fold k of both sets, from every stage; the galaxies with weak labels share no sky with either. Nothing is chosen here:
-the recipe was fixed beforehand, the last epoch counts, and all is scored with one view and with eight. A row a data set and fold goes into
-results/few_labels.json as soon as it is there; an interrupted training goes on after its last checkpoint.
+'weak labels first': a ResNet-18 learns the five agreed classes of galaxies that have no votes, once for all folds.
+'all votes at once': it then learns both data sets together, each kind of label by outputs of its own; what a galaxy
+has no votes for is masked. Fold k holds out fold k of both sets, from every stage; the galaxies with weak labels
+share no sky with either. Nothing is chosen here: the recipe was fixed beforehand, the last epoch counts, and all is
+scored with one view and with eight. A row a data set and fold goes into results/few_labels.json as soon as it is
+there; an interrupted training goes on after its last checkpoint.
 """
 import argparse
 import json
@@ -44,7 +46,7 @@ def weak_catalogue(root):
     return out
 
 def weak_start(root, seed, bf16):
-    "Weights that have learned the agreed classes, made once and shared by all folds; their file, and what is known of them."
+    "Weights that have learned the agreed classes, made once and shared by all folds; their file, what is known of it."
     df = weak_catalogue(root)
     vocab = [c for c in df if c not in ('galaxy_id', 'path')]
     about = dict(pretrained_on=f'{len(df)} galaxies of {df.attrs["name"]} with one of {len(vocab)} agreed classes',
@@ -67,11 +69,13 @@ def weak_start(root, seed, bf16):
     return file, known
 
 def all_votes(catalogues):
-    "Catalogues of different labels as one: the first keeps the names of its classes, the others' say their kind; NaN where a galaxy has none."
+    """Catalogues of different labels as one: the first keeps the names of its classes, the others' say their kind; NaN
+    where a galaxy has none."""
     first, *others = catalogues
     named = [first] + [df.rename(columns={c: f'{c}@{df.attrs["kind"]}' for c in CLASSES}) for df in others]
     out = pd.concat(named, ignore_index=True)
-    if out.galaxy_id.duplicated().any(): raise ValueError(f'galaxy {out.galaxy_id[out.galaxy_id.duplicated()].iloc[0]} stands in two catalogues')
+    twice = out.galaxy_id[out.galaxy_id.duplicated()]
+    if len(twice): raise ValueError(f'galaxy {twice.iloc[0]} stands in two catalogues')
     out.attrs = {k: '+'.join(str(df.attrs[k]) for df in catalogues) for k in ('name', 'source', 'kind')}
     return out
 

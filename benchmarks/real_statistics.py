@@ -2,8 +2,9 @@
 
     python benchmarks/real_statistics.py        # reads $GALAXY_SHARED (default ../shared beside the checkout)
 
-Writes results/real_statistics.json: class means, correlations and distributions of the Stripe 82 table, the same agreement measures for a table of
-independent answers (null) and for gz2_800, pixel statistics of the pictures of gz2_800, Kaggle's published class means. No table and no picture.
+Writes results/real_statistics.json: class means, correlations and distributions of the Stripe 82 table, the same
+agreement measures for a table of independent answers (null) and for gz2_800, pixel statistics of the pictures of
+gz2_800, Kaggle's published class means. No table and no picture.
 """
 import hashlib, json, os, sys
 from datetime import datetime, timezone
@@ -28,7 +29,7 @@ def catalogue(counts):
     return pd.concat([to_cumulative(f), df], axis=1)
 
 def independent(df, rng):
-    "The same table with the questions made independent: each question's conditional fractions dealt out anew, votes drawn down the tree."
+    "The same table, questions independent: conditional fractions of each dealt out anew, votes drawn down the tree."
     out = {}
     for q, t in zip(QUESTIONS, TOTALS):
         names = [c.replace('Class', 'Count') for c in q.classes]
