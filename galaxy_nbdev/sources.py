@@ -45,8 +45,8 @@ def needs(
     lacking = [k for k in notes if k not in df.attrs]
     if lacking:
         how = ', '.join(f'{k}=...' for k in lacking)
-        raise ValueError(f'this catalogue does not say its {", ".join(lacking)} (pandas drops attrs when tables with different '
-                         f'ones are merged or joined): put it back with sources.describe(df, {how})')
+        raise ValueError(f'this catalogue does not say its {", ".join(lacking)} (pandas drops attrs when tables '
+                         f'that differ in them are joined): put it back with sources.describe(df, {how})')
 
 # %% ../nbs/foundations/sources.ipynb #0e7d09f4
 def _finish(df, root, table, missing, source, kind, **attrs): # the catalogue
@@ -85,7 +85,8 @@ def _ids(df, table, keep): # None
 def _inside(df, root, table): # None
     "Raise for a file name that leads out of the folder."
     top = os.path.abspath(root)+os.sep
-    out = (df.path.str.contains(r'(?:^|[/\\\\])\.\.(?:[/\\\\]|$)', regex=True) | ~df.path.str.startswith(top)).to_numpy()
+    out = (df.path.str.contains(r'(?:^|[/\\\\])\.\.(?:[/\\\\]|$)', regex=True)
+           | ~df.path.str.startswith(top)).to_numpy()
     if out.any():
         i = out.argmax()
         raise ValueError(f'{_at(df, table, i)}: the file name of galaxy {df.galaxy_id.iloc[i]} leads out of {root} '
@@ -113,9 +114,9 @@ def _against_counts(df, s, table): # None
     off = (counted[known]-df[known]).abs().max(axis=1).to_numpy()
     if (bad := off > .02).any():
         i = np.nanargmax(off)
-        raise ValueError(f'{_at(df, table, i)}: the raw fractions differ from the counts beside them by {off[i]:.3f}, and '
-                         f'in {bad.sum():,} of {len(df):,} rows by more than .02: this column holds other fractions; '
-                         "read them as what they are, for example kind='weighted'")
+        raise ValueError(f'{_at(df, table, i)}: the raw fractions differ from the counts beside them by {off[i]:.3f}, '
+                         f'and in {bad.sum():,} of {len(df):,} rows by more than .02: this column holds other '
+                         "fractions; read them as what they are, for example kind='weighted'")
 
 # %% ../nbs/foundations/sources.ipynb #04a27e71
 def _of_votes(t, s): # `t` with cumulative fractions, all counts and totals, and n_votes
@@ -154,20 +155,22 @@ def _table(root, *names): # Path
     root = Path(root)
     for name in names:
         if (root/name).exists(): return root/name
-    raise FileNotFoundError(f'{root} has no {" or ".join(names)}' + ('' if root.is_dir() else ': there is no such folder'))
+    raise FileNotFoundError(f'{root} has no {" or ".join(names)}'
+                            + ('' if root.is_dir() else ': there is no such folder'))
 
 def _columns(table, has, wanted, remedy): # None
     "Raise for the first column that a table lacks."
     lacking = [c for c in wanted if c not in has]
     if lacking:
-        raise ValueError(f'{table}, row 1: no column {lacking[0]} ({len(lacking)} of {len(wanted)} are missing): {remedy}')
+        raise ValueError(f'{table}, row 1: no column {lacking[0]} '
+                         f'({len(lacking)} of {len(wanted)} are missing): {remedy}')
 
 def _no_percent(t, table): # None
     "Raise where fractions, all answers to one question, are given in percent."
     total = t.sum(axis=1)
     if not (total.median() <= 2):
-        raise ValueError(f'{table}, column {t.columns[0]}: {t.iloc[0, 0]:g} in row {t.index[0]}, and the answers sum to '
-                         f'{total.median():.3g} in most rows: fractions are needed, divide by 100')
+        raise ValueError(f'{table}, column {t.columns[0]}: {t.iloc[0, 0]:g} in row {t.index[0]}, and the answers sum '
+                         f'to {total.median():.3g} in most rows: fractions are needed, divide by 100')
 
 # %% ../nbs/foundations/sources.ipynb #73c504ff
 _MADE = {'votes': 'raw', 'debiased': 'debiased'}
@@ -178,7 +181,9 @@ def _survey_note(root): # dict, or None where there is none
     if not note.exists(): return None
     made = read_json(note, 100_000)
     fine = made.get('kind') in _MADE and made.get('layout') in simulate.LAYOUTS and isinstance(made.get('seed'), int)
-    if not fine: raise ValueError(f'{note} is no note of simulate_survey (kind {str(made.get("kind"))[:40]!r}): remove or rename it')
+    if not fine:
+        kind = str(made.get('kind'))[:40]
+        raise ValueError(f'{note} is no note of simulate_survey (kind {kind!r}): remove or rename it')
     return made | {'kind': _MADE[made['kind']]}
 
 # %% ../nbs/foundations/sources.ipynb #fa078ff5
@@ -188,7 +193,8 @@ def read_kaggle(
 )->pd.DataFrame:            # the catalogue, kind 'debiased'
     "Kaggle's Galaxy Zoo challenge, training set; raises `FileNotFoundError` or `ValueError` naming file and row."
     table = _table(root, 'training_solutions_rev1.csv')
-    _columns(table, column_names(table), ['GalaxyID', *CLASSES], "it is not the challenge's training table, get that one")
+    _columns(table, column_names(table), ['GalaxyID', *CLASSES],
+             "it is not the challenge's training table, get that one")
     t = read_table(table, ['GalaxyID'], CLASSES).rename(columns={'GalaxyID': 'galaxy_id'})
     _no_percent(t[CLASSES[:3]], table)
     t.insert(1, 'path', os.path.join(os.path.abspath(root), 'images_training_rev1', '') + t.galaxy_id + '.jpg')
@@ -198,11 +204,13 @@ def read_kaggle(
 HART_KINDS = {'raw': '_fraction', 'weighted': '_weighted_fraction', 'debiased': '_debiased'}
 HART_KEYS = ('dr7objid', 'dr8objid', 'stripe82objid', 'objid')      # columns that may hold the object's id
 HART_TABLES = [f'{name}{end}' for name in ('gz2_hart16', 'zoo2MainSpecz', 'zoo2MainPhotoz', 'zoo2Stripe82Normal',
-               'zoo2Stripe82Coadd1', 'zoo2Stripe82Coadd2') for end in ('.csv', '.csv.gz', '.fits', '.fits.gz', '.parquet')]
+               'zoo2Stripe82Coadd1', 'zoo2Stripe82Coadd2') for end in ('.csv', '.csv.gz', '.fits', '.fits.gz',
+                                                                       '.parquet')]
 
 # %% ../nbs/foundations/sources.ipynb #65897a1e
 def read_hart16(
-    root:str|Path,          # folder with one of `HART_TABLES`, gz2_filename_mapping.csv and images/ (or images_gz2/images/)
+    # folder with one of `HART_TABLES`, gz2_filename_mapping.csv and images/ (or images_gz2/images/)
+    root:str|Path,
     kind:str='weighted',    # 'raw', 'weighted' or 'debiased'
     missing:str='error'     # rows without an image: 'error'; 'few': one in a hundred may be dropped; 'keep'
 )->pd.DataFrame:            # the catalogue; galaxy_id is the image's number, asset_id
@@ -226,9 +234,11 @@ def _hart_rows(table, mapping, stems, kind): # DataFrame, int
              if whole else 'it is no table of Galaxy Zoo 2 with all answers, get another copy')
     key = next((k for k in HART_KEYS if k in header), None)
     if key is None:
-        raise ValueError(f'{table}, row 1: no column of object ids ({", ".join(HART_KEYS)}): name the one it has {HART_KEYS[0]}')
+        raise ValueError(f'{table}, row 1: no column of object ids ({", ".join(HART_KEYS)}): '
+                         f'name the one it has {HART_KEYS[0]}')
     _columns(mapping, maps, ['objid', 'asset_id'], 'get the file of the same name with these columns')
-    names = {key: 'objid', 'total_classifications': 'n_votes', **dict(zip(ANSWERS.hart16+'_count', COUNTS)), **dict(zip(stems, CLASSES))}
+    names = {key: 'objid', 'total_classifications': 'n_votes', **dict(zip(ANSWERS.hart16+'_count', COUNTS)),
+             **dict(zip(stems, CLASSES))}
     keys = ['objid']+['sample']*('sample' in header and 'sample' in maps)
     t = read_table(table, [key, 'sample'], [c for c in header if c != key and (c in names or c in ('ra', 'dec'))])
     t = t.rename(columns=names)
@@ -237,7 +247,7 @@ def _hart_rows(table, mapping, stems, kind): # DataFrame, int
     images = read_table(mapping, [*keys, 'asset_id']).drop_duplicates(keys).set_index(keys).asset_id.rename('galaxy_id')
     joined = t.join(images, on=keys, how='inner')
     if not len(joined):
-        raise ValueError(f'{table} and {mapping} have no {" and ".join(keys)} in common, for example {t.objid.iloc[0]}: '
+        raise ValueError(f'{table} and {mapping} have no {" and ".join(keys)} in common, such as {t.objid.iloc[0]}: '
                          'they belong to two samples or releases, get the mapping of this table')
     return joined, len(t)-len(joined)
 
@@ -245,7 +255,8 @@ def _finite(t, table, columns): # None
     v = t[columns].to_numpy('float64')
     if (bad := np.isinf(v)).any():
         i, j = np.argwhere(bad)[0]
-        raise ValueError(f'{table}, row {t.index[i]}, column {columns[j]}: {v[i, j]:g} is no fraction and no count: mend the table')
+        raise ValueError(f'{table}, row {t.index[i]}, column {columns[j]}: {v[i, j]:g} is no fraction and no count: '
+                         'mend the table')
 
 # %% ../nbs/foundations/sources.ipynb #316396a5
 def _worst_sum(t): # Series
@@ -273,14 +284,14 @@ def campaign_of(
     schema=None,            # the campaign that is asked for, as `schema.read_schema` takes it; None: the one there is
     table='the table'       # its name, for the error
 )->tuple:                   # the `Schema` and {column: count or total}; None and {} where there are no votes
-    "Which campaign's votes a table holds, by its columns; raises `ValueError` where these are several, or not the asked one's."
+    "Which campaign's votes a table holds; raises `ValueError` where these are several, or not the asked one's."
     has = set(columns)
     votes = lambda s, names: sum(c in has for c in s.answers[names])
-    if schema is not None: every = marked = [read_schema(schema)]
-    else: every = [read_schema(n) for n in campaign_names()]
-    if schema is None or not votes(every[0], 'published'): marked = [s for s in every if s.facts.get('suffix') and votes(s, 'published')]
-    if len({s.facts['suffix'] for s in marked}) > 1 if schema is None else False:
-        raise ValueError(f'{table} holds votes of {", ".join(s.name for s in marked)}: choose one, schema={marked[0].name!r}')
+    every = [read_schema(n) for n in ([schema] if schema is not None else campaign_names())]
+    marked = [s for s in every if s.facts.get('suffix') and votes(s, 'published')]
+    if len({s.facts['suffix'] for s in marked}) > 1:
+        raise ValueError(f'{table} holds votes of {", ".join(s.name for s in marked)}: '
+                         f'choose one, schema={marked[0].name!r}')
     names = 'published' if marked else 'key'        # some tables carry no suffix
     s = max(marked or every, key=lambda s: (votes(s, names), s.name == 'gz_desi'))
     if votes(s, names): return s, _renamed(s, s.answers[names], has, table)
@@ -298,13 +309,14 @@ def _renamed(s, names, has, table): # dict
     return {k: v for k, v in (dict(zip(names, s.counts)) | totals).items() if k in has}
 
 def _voted(table, others=(), schema=None, rest=False): # DataFrame, Schema or None
-    "What a catalogue holds of a table with published names of votes, or of one without votes; fractions become cumulative."
+    "What a catalogue holds of a table with published names of votes, or of one without votes."
     has = column_names(table)
     s, names = campaign_of(has, schema, table)
     key = next((k for k in ('id_str', 'galaxy_id', 'iauname', 'dr8_id') if k in has), None)
     if key is None: raise ValueError(f'{table}, row 1: no column id_str: name the column of ids id_str')
     _columns(table, has, others, 'it is no table of galaxy-datasets, or one without pictures')
-    t = read_table(table, [key, *others, 'dr7objid'], [*names, *(c for c in ('ra', 'dec', 'redshift') if c in has)], rest and not s)
+    t = read_table(table, [key, *others, 'dr7objid'], [*names, *(c for c in ('ra', 'dec', 'redshift') if c in has)],
+                   rest and not s)
     t = t.rename(columns=names | {key: 'galaxy_id', 'dr7objid': 'objid'})
     if s is None: return t, None
     return _of_votes(t, s), s
@@ -316,7 +328,7 @@ def read_gz2(
     missing:str='error',    # rows without an image: 'error'; 'few': one in a hundred may be dropped; 'keep'
     schema=None             # the campaign, where the tables hold several
 )->pd.DataFrame:            # the catalogue, kind 'raw'; galaxy_id is id_str, `part` the source's own split
-    "A download of galaxy-datasets, of any campaign; raises `FileNotFoundError` or `ValueError` naming file, row or column."
+    "A download of galaxy-datasets, of any campaign; raises `FileNotFoundError` or `ValueError` naming file and row."
     parts = _parts(part)
     tables = [p for which in parts for p in sorted(Path(root).glob(f'*_{which}_catalog.parquet'))]
     if not tables: _table(root, *(f'gz2_{p}_catalog.parquet' for p in parts))
@@ -337,7 +349,8 @@ def _parts(part): # list
 def _gathered(found, s, root, table, missing, source, split): # the catalogue
     "Several tables of one data set as one; a row is named by its table."
     t = pd.concat(found, names=['table', 'row'])
-    if s is None: return _finish(_in_order(t, rest=True), root, table, missing, source=source, kind='unknown', split=split)
+    if s is None:
+        return _finish(_in_order(t, rest=True), root, table, missing, source=source, kind='unknown', split=split)
     if 'objid' not in t and s is GZ2: t['objid'] = t.galaxy_id
     note = {} if s is GZ2 else {'schema': s.note}
     return _finish(_in_order(t, s), root, table, missing, source=source, kind='raw', split=split,
@@ -356,7 +369,7 @@ def read_hf(
     if not shards: raise FileNotFoundError(f'{root} has no shards {parts[0]}-*.parquet, nor has its folder data')
     found, trees = {}, set()
     for shard in shards:
-        _columns(shard, column_names(shard), ['image'], 'a shard holds its pictures, read a table alone with sources.read_plain')
+        _columns(shard, column_names(shard), ['image'], 'a shard holds its pictures; sources.read_plain reads a table')
         t, s = _voted(shard, schema=schema, rest=True)
         trees.add(s)
         t['path'] = [f'{os.path.abspath(shard)}#{i}' for i in range(len(t))]
@@ -373,16 +386,19 @@ def read_simulated(
     """A simulated survey: fractions of the votes cast, expected fractions without the limits of size and noise, or the
     probabilities behind them; raises `FileNotFoundError` or `ValueError` naming file and row."""
     table, made = _table(root, 'catalogue.parquet'), _survey_note(root)
-    if made is None: raise FileNotFoundError(f'{root} has no survey.json: make the survey again with simulate.simulate_survey')
+    if made is None:
+        raise FileNotFoundError(f'{root} has no survey.json: make the survey again with simulate.simulate_survey')
     made = made['kind']
     if kind not in (None, made, 'truth'): raise ValueError(f'kind {kind!r}: {root} has {made} and truth')
-    _columns(table, column_names(table), ['galaxy_id', 'file', *CLASSES], 'make the survey again with simulate.simulate_survey')
+    _columns(table, column_names(table), ['galaxy_id', 'file', *CLASSES],
+             'make the survey again with simulate.simulate_survey')
     t = read_table(table, ['galaxy_id', 'file'], [*CLASSES, *COUNTS, *TOTALS, 'n_votes'], rest=True)
     t.insert(1, 'path', os.path.abspath(root)+os.sep + t.pop('file'))
     if kind == 'truth':
         truth = read_table(_table(root, 'truth.parquet'), ['galaxy_id'], CLASSES).set_index('galaxy_id')
         lost = t.galaxy_id[~t.galaxy_id.isin(truth.index)]
-        if len(lost): raise ValueError(f'{root}/truth.parquet knows nothing of galaxy {lost.iloc[0]}: make the survey again')
+        if len(lost):
+            raise ValueError(f'{root}/truth.parquet knows nothing of galaxy {lost.iloc[0]}: make the survey again')
         t[CLASSES] = truth.loc[t.galaxy_id, CLASSES].to_numpy()
     return _finish(_in_order(t, rest=True), root, table, missing, source='simulated', kind=kind or made)
 
@@ -406,7 +422,8 @@ def read_folder(
         t = t.reset_index().merge(pictures[others], on='galaxy_id', how='left').set_index('row')
         t = pd.concat([t, pictures[~pictures.galaxy_id.isin(t.galaxy_id)]])
     t['path'] = t.path.fillna(os.path.abspath(root)+os.sep+t.galaxy_id+'.jpg')
-    t = t.reindex(columns=[*t.columns, *(c for c in s.classes if c not in t)]).astype(dict.fromkeys(s.classes, 'float32'))
+    t = t.reindex(columns=[*t.columns, *(c for c in s.classes if c not in t)]).astype(dict.fromkeys(s.classes,
+                                                                                                    'float32'))
     note = {} if s is GZ2 else {'schema': s.note}
     t = _finish(_in_order(t, s, rest=True), root, table, missing, source='folder', kind=kind or 'unknown', **note)
     for words in far_off(compare_cutouts(t, like, sample)) if sample else []: warnings.warn(words)
@@ -421,9 +438,11 @@ def _pictures(root): # DataFrame: galaxy_id, path, and folder where there are fo
     if not files:
         raise FileNotFoundError(f'{root} holds no picture' if root.is_dir() else f'{root}: there is no such folder')
     names = [_stem(p.name) for p in files]
-    t = pd.DataFrame({'galaxy_id': names, 'path': [str(p) for p in files], 'folder': [str(p.parent.relative_to(root)) for p in files]})
+    t = pd.DataFrame({'galaxy_id': names, 'path': [str(p) for p in files],
+                      'folder': [str(p.parent.relative_to(root)) for p in files]})
     twice = t[t.galaxy_id.duplicated(keep=False)].sort_values('galaxy_id').path.tolist()
-    if twice: raise ValueError(f'{twice[0]} and {twice[1]} would both be galaxy {_stem(Path(twice[0]).name)}: rename one')
+    if twice:
+        raise ValueError(f'{twice[0]} and {twice[1]} would both be galaxy {_stem(Path(twice[0]).name)}: rename one')
     t.index = pd.RangeIndex(1, len(t)+1, name='row')
     return t.drop(columns='folder') if (t.folder == '.').all() else t.assign(folder=t.folder.where(t.folder != '.', ''))
 
@@ -436,12 +455,14 @@ def _own_labels(root, labels, kind, schema): # DataFrame or None, the name of th
     tables = [p for p in sorted(Path(root).glob('*')) if p.name.lower().endswith(TABLES) and not is_picture(p)]
     asked = labels is not None or kind not in (None, 'unknown')
     if labels is None: labels = next((p for p in tables if p.name.lower().split('.')[0] == 'labels'), None)
-    ignored = [p.name for p in tables if labels is None or isinstance(labels, pd.DataFrame) or p.resolve() != Path(labels).resolve()]
+    ignored = [p.name for p in tables if labels is None or isinstance(labels, pd.DataFrame)
+               or p.resolve() != Path(labels).resolve()]
     if labels is None:
         if asked:
             remedy = f'give labels={str(Path(root)/ignored[0])!r}' if ignored else 'give labels=, or leave kind out'
             raise ValueError(f'kind {kind!r} is a kind of label, and {root} has no labels.csv: {remedy}')
-        if ignored: warnings.warn(f'{root}: {", ".join(ignored[:5])} is not read: give it as labels=, or name it labels.csv')
+        if ignored:
+            warnings.warn(f'{root}: {", ".join(ignored[:5])} is not read: give it as labels=, or name it labels.csv')
         return None, str(root), GZ2
     table = 'labels' if isinstance(labels, pd.DataFrame) else str(labels)
     if isinstance(labels, pd.DataFrame):
@@ -450,7 +471,7 @@ def _own_labels(root, labels, kind, schema): # DataFrame or None, the name of th
     elif not Path(labels).exists(): raise FileNotFoundError(f'no table of labels at {labels}: give the path of a file')
     else: t = read_table(labels, ['galaxy_id', 'id_str'], rest=True)
     t = t.rename(columns={} if 'galaxy_id' in t else {'id_str': 'galaxy_id'})
-    _columns(table, t.columns, ['galaxy_id'], "name the column of the pictures' names, without their endings, galaxy_id")
+    _columns(table, t.columns, ['galaxy_id'], "name the column of the pictures' names galaxy_id")
     t, s = _checked(t.drop(columns='path', errors='ignore'), table, schema, asked)
     return t, table, s
 
@@ -461,7 +482,7 @@ def _checked(t, table, schema, asked): # DataFrame, Schema
     twice = t.galaxy_id.duplicated().to_numpy()
     if twice.any():
         i = twice.argmax()
-        raise ValueError(f'{table}, row {t.index[i]}: galaxy {t.galaxy_id.iloc[i]} stands in more than one row: keep one')
+        raise ValueError(f'{_at(t, table, i)}: galaxy {t.galaxy_id.iloc[i]} stands in more than one row: keep one')
     s, names = campaign_of(t.columns, schema, table)
     _near_misses(t.columns, table, asked)
     numbers = [*CLASSES, *COUNTS, *TOTALS, 'n_votes', 'ra', 'dec', *names]
@@ -476,30 +497,41 @@ def _near_misses(columns, table, asked): # None
     near = {c: known[plain(c)] for c in columns if plain(c) in known and known[plain(c)] != c}
     if not near: return
     words = ', '.join(f'{c} ({right}?)' for c, right in list(near.items())[:5])
-    if asked and not set(columns) & set(CLASSES): raise ValueError(f'{table}: no column of a class, but {words}: rename them')
+    if asked and not set(columns) & set(CLASSES):
+        raise ValueError(f'{table}: no column of a class, but {words}: rename them')
     warnings.warn(f'{table}: not read as votes: {words}; rename them if they are')
 
 # %% ../nbs/foundations/sources.ipynb #00c0d900
 def read_plain(
-    table:str|Path,         # a table with id_str or galaxy_id, and file_loc or path; relative paths count from its folder
+    # a table with id_str or galaxy_id, and file_loc or path; relative paths count from its folder
+    table:str|Path,
     missing:str='error',    # rows without an image: 'error'; 'few': one in a hundred may be dropped; 'keep'
     schema=None             # the campaign, where the table holds votes of several
 )->pd.DataFrame:            # the catalogue, kind 'raw' where there are votes
-    "Galaxies from one plain table, as Zoobot takes it; raises `FileNotFoundError` or `ValueError` naming file, row, column."
+    "Galaxies from one plain table, as Zoobot takes it; raises `FileNotFoundError` or `ValueError` naming file and row."
     has, folder = column_names(table), os.path.dirname(os.path.abspath(table))
     file = next((c for c in ('file_loc', 'path') if c in has), None)
     _columns(table, has, ['file_loc'] if file is None else [], 'name the column of the pictures\' files file_loc')
     t, s = _voted(table, [file], schema, rest=True)
     t['path'] = [os.path.join(folder, p) for p in t.pop(file)]
     kind, s = ('unknown', GZ2) if s is None else ('raw', s)
-    t = t.reindex(columns=[*t.columns, *(c for c in s.classes if c not in t)]).astype(dict.fromkeys(s.classes, 'float32'))
+    t = t.reindex(columns=[*t.columns, *(c for c in s.classes if c not in t)]).astype(dict.fromkeys(s.classes,
+                                                                                                    'float32'))
     note = {} if s is GZ2 else {'schema': s.note}
     return _finish(_in_order(t, s, rest=True), None, table, missing, source='table', kind=kind, **note)
+
+# %% ../nbs/foundations/sources.ipynb #aa647a53
+def _at_most(df, n): # DataFrame
+    "`n` galaxies that a hash of their ids chooses, in the catalogue's order."
+    if n is None or n >= len(df): return df
+    order = df.galaxy_id.map(lambda i: hashlib.sha256(i.encode()).hexdigest()).argsort()
+    return df.iloc[sorted(order[:n])].reset_index(drop=True)
 
 # %% ../nbs/foundations/sources.ipynb #713ab48d
 def measure_cutout(
     im          # a PIL picture
-)->dict:        # sky and noise of a pixel in grey levels of 255, half-light radius in pixels (NaN: nothing above the sky)
+# sky and noise of a pixel in grey levels of 255, half-light radius in pixels (NaN: nothing above the sky)
+)->dict:
     "Sky along the frame of a picture, and how large the galaxy in it appears."
     a = np.asarray(im.convert('RGB'), dtype='float32').mean(-1)
     e = max(2, min(a.shape)//20)
@@ -508,25 +540,29 @@ def measure_cutout(
     y, x = np.ogrid[:a.shape[0], :a.shape[1]]
     r = np.hypot(y-(a.shape[0]-1)/2, x-(a.shape[1]-1)/2).astype(int)
     light = np.bincount(r.ravel(), np.where(a-sky > max(3*noise, 2), a-sky, 0).ravel())[:min(a.shape)//2].cumsum()
-    return {'sky': float(sky), 'noise': float(noise), 'radius': float(np.searchsorted(light, light[-1]/2)) if light[-1] > 0 else np.nan}
+    return {'sky': float(sky), 'noise': float(noise), 'radius': float(np.searchsorted(light, light[-1]/2))
+            if light[-1] > 0 else np.nan}
 
 # %% ../nbs/foundations/sources.ipynb #4ffb9ed2
 def compare_cutouts(
     df:pd.DataFrame,                # a catalogue
     like:pd.DataFrame|None=None,    # the survey to compare with, a catalogue; None: the simulated survey
     sample:int=32                   # pictures of each that are measured
-)->pd.DataFrame:                    # rows sky (grey levels) and radius (pixels); medians `here` and `survey`, `low` and `high`, and whether `here` lies outside these: `far`
-    "How like another survey's the cutouts of a catalogue are."
-    here, ref = _measure(_at_most(df, sample).path), _simulated_cutouts(sample) if like is None else _measure(_at_most(like, sample).path)
+)->pd.DataFrame:                    # rows sky (grey levels) and radius (pixels)
+    "Medians `here` and in the `survey`, its `low` and `high`, and whether `here` lies outside of these: `far`."
+    here = _measure(_at_most(df, sample).path)
+    ref = _simulated_cutouts(sample) if like is None else _measure(_at_most(like, sample).path)
     noise = 3*ref.noise.median()
     t = pd.DataFrame({'here': here[['sky', 'radius']].median(), 'survey': ref[['sky', 'radius']].median(),
-                      'low': [ref.sky.median()-noise, ref.radius.quantile(.05)], 'high': [ref.sky.median()+noise, ref.radius.quantile(.95)]})
+                      'low': [ref.sky.median()-noise, ref.radius.quantile(.05)], 'high': [ref.sky.median()+noise,
+                                                                                          ref.radius.quantile(.95)]})
     return t.assign(far=(t.here < t.low) | (t.here > t.high))
 
 # %% ../nbs/foundations/sources.ipynb #19035383
 def _measure(paths):
     "`measure_cutout` of every file, NaN where it cannot be read."
-    return pd.DataFrame(list(in_parallel(_measure_file, list(paths), 0, 'measuring cutouts')), columns=['sky', 'noise', 'radius'])
+    return pd.DataFrame(list(in_parallel(_measure_file, list(paths), 0, 'measuring cutouts')),
+                        columns=['sky', 'noise', 'radius'])
 
 # %% ../nbs/foundations/sources.ipynb #8c94fe58
 def _measure_file(path):
@@ -538,7 +574,8 @@ def _measure_file(path):
 def _simulated_cutouts(sample):
     "The same of galaxies of the simulated survey, drawn here."
     drawn = list(simulate.galaxies(sample, 0).itertuples())
-    return pd.DataFrame(list(in_parallel(lambda g: measure_cutout(simulate.draw_galaxy(g)), drawn, 0, 'drawing galaxies to compare with')))
+    return pd.DataFrame(list(in_parallel(lambda g: measure_cutout(simulate.draw_galaxy(g)), drawn, 0,
+                                         'drawing galaxies to compare with')))
 
 # %% ../nbs/foundations/sources.ipynb #b12653e5
 def far_off(
@@ -547,9 +584,12 @@ def far_off(
     "What to say, and to do, about cutouts unlike the survey's."
     crop, sky, radius = profile.current().crop, t.loc['sky'], t.loc['radius']
     ratio = radius.here/radius.survey
-    said = {'sky': f'the sky of these cutouts is {sky.here:.0f} of 255, the survey\'s {sky.survey:.0f}: a network trained there will be misled; stretch the pictures alike, or train on them',
-            'radius': f'galaxies appear {ratio:.2g} times as large as the survey\'s (half of the light within {radius.here:.0f} pixels, there {radius.survey:.0f}): '
-                      f'crop={max(1, round(crop*ratio)) if radius.here > 0 else None} instead of {crop} shows them alike, where the pictures are that large'}
+    better = max(1, round(crop*ratio)) if radius.here > 0 else None
+    said = {'sky': f'the sky of these cutouts is {sky.here:.0f} of 255, the survey\'s {sky.survey:.0f}: a network '
+                   'trained there will be misled; stretch the pictures alike, or train on them',
+            'radius': f'galaxies appear {ratio:.2g} times as large as the survey\'s (half of the light within '
+                      f'{radius.here:.0f} pixels, there {radius.survey:.0f}): crop={better} instead of {crop} shows '
+                      'them alike, where the pictures are that large'}
     return [said[k] for k in t.index[t.far]]
 
 # %% ../nbs/foundations/sources.ipynb #e2e3fb18
@@ -583,21 +623,17 @@ def catalogue(
     root = default_survey(n or p.n or 20_000, p.seed) if str(spec) == 'simulated' else Path(spec).expanduser()
     reader = reader_of(root)
     if reader is None:
-        raise FileNotFoundError(f'{root} is no data set of a known layout: looked for {", ".join(READERS)} and pictures in it'
-                                if root.exists() else f'{root} does not exist: give a folder, a table, or simulated')
+        if not root.exists(): raise FileNotFoundError(f'{root} does not exist: give a folder, a table, or simulated')
+        looked = ', '.join(READERS)
+        raise FileNotFoundError(f'{root} is no data set of a known layout: looked for {looked} and pictures in it')
     takes = reader.__code__.co_varnames
     options = {k: v for k, v in dict(kind=kind, schema=schema).items() if v is not None and k in takes}
     df = reader(root, missing=missing, **options)
-    if kind not in (None, df.attrs['kind']): raise ValueError(f'kind {kind!r}: {root} has {df.attrs["kind"]} fractions only')
+    if kind not in (None, df.attrs['kind']):
+        raise ValueError(f'kind {kind!r}: {root} has {df.attrs["kind"]} fractions only')
     return _at_most(df, n)
 
 # %% ../nbs/foundations/sources.ipynb #6e086ce9
-def _at_most(df, n): # DataFrame
-    "`n` galaxies that a hash of their ids chooses, in the catalogue's order."
-    if n is None or n >= len(df): return df
-    order = df.galaxy_id.map(lambda i: hashlib.sha256(i.encode()).hexdigest()).argsort()
-    return df.iloc[sorted(order[:n])].reset_index(drop=True)
-
 def default_survey(
     n:int,          # galaxies
     seed:int=0      # of the survey
