@@ -20,7 +20,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from tqdm.auto import tqdm
 import galaxy_nbdev
-from . import images, metrics, profile, sources
+from . import confidence, images, metrics, profile, sources
 from .dataloaders import data_hash, kfold_ids
 from .figures import PALETTE, Sheet, data_title, picture_sheet, placed_by_hand, show_galaxy
 from .prediction import cascade, predict, predict_views
@@ -71,15 +71,15 @@ def calibration(self:Score,
 @patch
 def volunteers(self:Score)->pd.DataFrame: # by question, and overall: n, low, high (95 %)
     "How many volunteers the predictions are worth, where labels are raw votes."
-    return metrics.volunteers(self.pred, self.df, self.n_votes)
+    return metrics.worth_in_volunteers(self.pred, self.df, self.n_votes)
 
 # %% ../nbs/06_evaluation.ipynb #3882ddc0
 @patch
 def compare(self:Score,
     other           # `Score` of another model, for the same galaxies
 )->pd.DataFrame:    # one row a headline: a, b, change, low, high (95 %)
-    "What changes with the other model, on the same draws of the same galaxies; raises as `metrics.compare`."
-    return metrics.compare(self.pred, other.pred, self.df, self.n_votes)
+    "What changes with the other model, on the same draws of the same galaxies; raises as `metrics.compare_predictions`."
+    return metrics.compare_predictions(self.pred, other.pred, self.df, self.n_votes)
 
 # %% ../nbs/06_evaluation.ipynb #e77f2239
 KAGGLE_VOTES = 44
@@ -301,7 +301,7 @@ def view_gain(
     "What eight views change, and how far they lie apart; raises `ValueError` where the tables cannot be paired."
     views, columns = predict_views(learn, df, 'dihedral8', 256, store), list(learn.dls.vocab)
     one, eight = (pd.DataFrame(x, columns=columns).assign(galaxy_id=df.galaxy_id.to_numpy()) for x in (views[0], views.mean(0)))
-    c = metrics.compare(one, eight, df, _votes(df, None)[0], draws).loc['rmse']
+    c = metrics.compare_predictions(one, eight, df, _votes(df, None)[0], draws).loc['rmse']
     y = df[columns].to_numpy('float64'); known = ~np.isnan(y)
     first = views[:, :, [columns.index(x) for x in QUESTIONS[0].classes]].argmax(2)
     return pd.Series({'rmse_one': c.a, 'rmse_eight': c.b, 'change': c.change, 'low': c.low, 'high': c.high, 'rmse_views': np.sqrt(np.nanmean((views-y)**2)),
@@ -327,13 +327,13 @@ def together(
     "Networks put together, as chosen on one half of the galaxies and judged on the other; raises as `metrics.ensemble`."
     half = kfold_ids(df.galaxy_id, 2, seed=1)
     first, second = ({n: q[q.galaxy_id.isin(half.index[half == k])] for n, q in preds.items()} for k in (0, 1))
-    best = min(first, key=lambda n: metrics.rmse(*metrics.paired(first[n], df)))
+    best = min(first, key=lambda n: metrics.rmse(*metrics.paired_by_id(first[n], df)))
     weights, by = metrics.stack_weights(first, df), pd.DataFrame({n: metrics.per_question(q, df).rmse for n, q in first.items()}).idxmin(axis=1)
     made = {'the best network': (second[best], best), 'mean': (metrics.ensemble(second), f'{len(preds)} networks'),
             'mixture': (metrics.ensemble(second, weights), ', '.join(f'{w:.2f} {n}' for n, w in weights[weights > .005].items()))}
     if set(CLASSES) & set(second[best]) == {c for k in by.index for c in QUESTIONS[k-1].classes}:
         made['question by question'] = cascade({k: second[n] for k, n in by.items()}), ', '.join(f'{n} {k}' for n, k in by.groupby(by).size().items())
-    rows = {name: metrics.compare(second[best], q, df, _votes(df, None)[0], draws).loc['rmse', ['b', 'change', 'low', 'high']].to_list()+[of] for name, (q, of) in made.items()}
+    rows = {name: metrics.compare_predictions(second[best], q, df, _votes(df, None)[0], draws).loc['rmse', ['b', 'change', 'low', 'high']].to_list()+[of] for name, (q, of) in made.items()}
     return pd.DataFrame.from_dict(rows, orient='index', columns=['rmse', 'change', 'low', 'high', 'made_of'])
 
 # %% ../nbs/06_evaluation.ipynb #5e299828
@@ -345,10 +345,10 @@ def plot_confusion(
     "Mean share of each answer over the galaxies that each answer won: the volunteers' and the network's."
     q = QUESTIONS[number-1]
     known = df[df.galaxy_id.isin(pred.galaxy_id)].dropna(subset=q.classes); pred = pred[pred.galaxy_id.isin(known.galaxy_id)]
-    n = metrics.confusion(known, known, number, soft=False).sum(axis=1)
+    n = metrics.question_confusion(known, known, number, soft=False).sum(axis=1)
     fig, axes = plt.subplots(1, 2, figsize=(8, 1.3+.33*len(q.answers)), sharey=True)
     for ax, t, title in zip(axes, [known, pred], ['the volunteers', 'the network']):
-        m = metrics.confusion(t, known, number)
+        m = metrics.question_confusion(t, known, number)
         im = ax.imshow(m, vmin=0, vmax=1, aspect='auto')
         for (i, j), v in np.ndenumerate(m):
             if v == v: ax.text(j, i, f'{v:.2f}', ha='center', va='center', fontsize=8, color='white' if v < .5 else '#222222')
@@ -366,11 +366,11 @@ def plot_correlation(
 )->plt.Figure:          # closed, two panels
     "Correlation of every class with every other: of the votes among themselves, and of the predictions with the votes."
     known = df[df.galaxy_id.isin(pred.galaxy_id)]
-    p, y = metrics.paired(pred, known)
+    p, y = metrics.paired_by_id(pred, known)
     fig, axes = plt.subplots(1, 2, figsize=(8, 4.1), sharey=True)
     number = ANSWERS.question[p.columns].to_numpy(); first = np.flatnonzero(np.diff(number, prepend=0)); middle = [(number == n).nonzero()[0].mean() for n in number[first]]
     for ax, t, title in zip(axes, [y, p], ['votes with votes', 'predictions (down) with votes (across)']):
-        im = ax.imshow(metrics.correlation(t.reset_index(), known), vmin=-1, vmax=1, cmap='RdBu_r')
+        im = ax.imshow(metrics.prediction_correlation(t.reset_index(), known), vmin=-1, vmax=1, cmap='RdBu_r')
         for k in first[1:]: ax.axhline(k-.5, color='white', lw=.8); ax.axvline(k-.5, color='white', lw=.8)
         ax.set_xticks(middle, number[first]); ax.set_yticks(middle, number[first]); ax.set(title=title, xlabel='question'); ax.tick_params(length=0); ax.spines[:].set_visible(False)
     axes[0].set_ylabel('question'); fig.colorbar(im, ax=axes, label='correlation', shrink=.85, pad=.02); fig.suptitle(data_title(known), y=1.02)
@@ -383,7 +383,7 @@ def plot_density(
     df:pd.DataFrame     # a catalogue with the same galaxies
 )->plt.Figure:          # closed, a panel a class, eight in a row
     "Galaxies by voted and predicted fraction, a panel a class, logarithmic in their number."
-    p, y = metrics.paired(pred, df)
+    p, y = metrics.paired_by_id(pred, df)
     rows = -(-len(p.columns)//8); tall = 1.12*rows+.45; most = max(10, len(p)/4)
     fig, axes = plt.subplots(rows, 8, figsize=(8, tall), sharex=True, sharey=True, squeeze=False)
     placed_by_hand(fig).subplots_adjust(left=.08, right=.99, bottom=.45/tall, top=1-.2/tall, wspace=.1, hspace=.22)
@@ -404,7 +404,7 @@ def errors(
     df:pd.DataFrame     # a catalogue with the same galaxies
 )->pd.Series:           # RMSE of each galaxy over its classes, indexed by galaxy_id, worst first
     "How wrong each galaxy is; raises `ValueError` where the tables cannot be paired."
-    p, y = metrics.paired(pred, df)
+    p, y = metrics.paired_by_id(pred, df)
     return pd.Series(np.sqrt(np.nanmean((p-y)**2, axis=1)), p.index, name='rmse').sort_values(ascending=False)
 
 # %% ../nbs/06_evaluation.ipynb #d97b18cd
@@ -416,7 +416,7 @@ def plot_residuals(
     "Error of a galaxy, and bias of 'featured', against what is measured on its picture."
     known = df[df.galaxy_id.isin(pred.galaxy_id)]
     m = measures(known).set_index(known.galaxy_id); e = errors(pred, known)[m.index]
-    p, y = metrics.paired(pred, known); bias = (p['Class1.2']-y['Class1.2'])[m.index] if 'Class1.2' in p else None
+    p, y = metrics.paired_by_id(pred, known); bias = (p['Class1.2']-y['Class1.2'])[m.index] if 'Class1.2' in p else None
     fig, axes = plt.subplots(1, 3, figsize=(8, 2.9), sharey=True)
     names = {'brightness': 'brightness, ln(grey levels)', 'r90': 'radius (90 % of light), px of 64', 'red_blue': 'colour of the centre, ln(red/blue)'}
     for ax, (c, label) in zip(axes, names.items()):
@@ -453,7 +453,7 @@ def plot_galaxies(
     "Galaxies with the highest or lowest error, with what volunteers and network say on the way down the tree; raises `ValueError` for another `which`."
     if which not in ('worst', 'best'): raise ValueError(f'which={which!r}: choose worst or best')
     e = errors(pred, df); e = e.head(n) if which == 'worst' else e.tail(n)[::-1]
-    p, y = metrics.paired(pred, df); paths = df.set_index('galaxy_id').path
+    p, y = metrics.paired_by_id(pred, df); paths = df.set_index('galaxy_id').path
     fig, axes = picture_sheet(len(e), 3, 2.15, 1.2)
     for ax, (i, v) in zip(axes, e.items()):
         show_galaxy(ax, paths[i], images.thumbnail)
