@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DEPTHS', 'ENCODERS', 'galaxy_resnet', 'find_encoder', 'encoder_input', 'encoder_groups', 'galaxy_encoder', 'online',
            'hub_file', 'load_weights', 'seen_by', 'Unfreeze', 'feature_maps', 'grad_cam', 'plot_grad_cam', 'embed',
-           'embedding_map', 'similar', 'plot_map', 'plot_similar', 'paired_difference', 'compared', 'ladder_table']
+           'embedding_map', 'similar', 'plot_map', 'plot_similar']
 
 # %% ../nbs/04_resnet.ipynb #1d5a4bb3
 import hashlib, json, os
@@ -348,37 +348,3 @@ def plot_similar(
         for ax, i, title in zip(row, [galaxy, *t.galaxy_id], ['this one', *t.distance.map('{:.3f}'.format)]): show_galaxy(ax, path[i], thumbnail); ax.set_title(title, fontsize=8)
     fig.suptitle(f'galaxies like this one, and their distances: {data_title(df)}', fontsize=9); plt.close(fig)
     return fig
-
-# %% ../nbs/04_resnet.ipynb #a5a7ebd3
-def paired_difference(
-    runs:pd.DataFrame,  # rows of a ladder: recipe, fold, seed, rmse_tta8
-    a:str,              # a recipe
-    b:str               # another
-)->pd.Series:           # pairs of runs, a and b: means over them, difference (a less b) and its standard error, ratio (a over b); NaN where there is no pair
-    "Two recipes by eight views, on the folds and seeds that both have. Folds share training galaxies, so the error is on the small side."
-    t = runs.pivot_table(index=['fold', 'seed'], columns='recipe', values='rmse_tta8').reindex(columns=[a, b]).dropna()
-    d = t[a]-t[b]
-    return pd.Series({'pairs': len(t), 'a': t[a].mean(), 'b': t[b].mean(), 'difference': d.mean(), 'error': d.sem(), 'ratio': t[a].mean()/t[b].mean()})
-
-# %% ../nbs/04_resnet.ipynb #2ac23e9b
-def compared(
-    runs:pd.DataFrame,  # as `paired_difference` takes it
-    a:str,              # a recipe
-    b:str               # another
-)->str:                 # one sentence
-    "One recipe against another, in words."
-    d = paired_difference(runs, a, b)
-    if not d.pairs: return f'{a!r} shares no fold with {b!r} yet.'
-    return f'RMSE with eight views: {d.a:.4f} by {a!r}, {d.ratio:.3f} times the {d.b:.4f} of {b!r} ({d.difference:+.4f}' + (f' ± {d.error:.4f}' if d.pairs > 1 else '') + f', {d.pairs:.0f} pair{"s" if d.pairs > 1 else ""} of runs).'
-
-# %% ../nbs/04_resnet.ipynb #0e593ba7
-def ladder_table(
-    runs:pd.DataFrame   # rows of a ladder: rung, recipe, epochs, fold, seed, rmse, rmse_tta8, minutes
-)->pd.DataFrame:        # a row for each rung: epochs; folds and seeds that are there; RMSE by one view and by eight; change of the latter from the last row before that started from nothing, with its standard error; minutes of a run
-    "Means of a ladder, however many of its runs are there."
-    t = runs.groupby(['rung', 'recipe']).agg(epochs=('epochs', 'max'), folds=('fold', 'nunique'), seeds=('seed', 'nunique'), one_view=('rmse', 'mean'), eight_views=('rmse_tta8', 'mean'), minutes=('minutes', 'mean'))
-    names = pd.Series(t.index.get_level_values('recipe'))
-    before = names.where(names != 'simulated first').ffill().shift()
-    from_before = [paired_difference(runs, a, b) for a, b in zip(names, before)]
-    for i, (column, of) in enumerate({'change': 'difference', 'error': 'error'}.items(), 5): t.insert(i, column, [d[of] for d in from_before])
-    return t
