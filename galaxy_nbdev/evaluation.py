@@ -19,7 +19,7 @@ from matplotlib.colors import LogNorm
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from tqdm.auto import tqdm
-from . import images, metrics, profile, results, sources
+from . import confidence, images, metrics, profile, results, sources
 from .dataloaders import data_hash, kfold_ids
 from .figures import PALETTE, Sheet, data_title, picture_sheet, placed_by_hand, show_galaxy
 from .prediction import cascade, predict, predict_views
