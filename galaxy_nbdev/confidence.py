@@ -19,10 +19,12 @@ def pit(
     seed:int=0,                 # of the random place within a step
     n_votes:float|None=None     # volunteers a galaxy where the catalogue has neither counts nor `n_votes`
 )->pd.DataFrame:                # (n, classes) in [0, 1], indexed by galaxy_id; NaN: nobody was asked
-    "Place of the observed counts, or of the true shares where `df` is of kind 'truth', in the predicted distribution; raises `ValueError` where the tables cannot be paired, or nothing says how many voted."
+    """Place of the observed counts, or of the true shares where `df` is of kind 'truth', in the predicted
+    distribution; raises `ValueError` where the tables cannot be paired, or nothing says how many voted."""
     from scipy.stats import beta, betabinom
     s, a, t = schema_of(df), _by_id(alpha, 'predictions'), _by_id(df, 'catalogue')
-    if len(lost := a.index.difference(t.index)): raise ValueError(f'{len(lost)} predictions are for galaxies that the catalogue lacks, {lost[0]} for one')
+    if len(lost := a.index.difference(t.index)):
+        raise ValueError(f'{len(lost)} predictions are for galaxies that the catalogue lacks, {lost[0]} for one')
     a = numbers(a, [c for q in s.questions if set(q.classes) <= set(a) for c in q.classes])
     if not a.size: raise ValueError('there are no concentrations of whole questions')
     if (a <= 0).any(axis=None) or a.isna().any(axis=None): raise ValueError('concentrations must be above 0')
@@ -32,7 +34,8 @@ def pit(
     else:
         count, total = _counted(t, a.columns, n_votes)
         u = np.random.default_rng(seed).random(count.shape)
-        place = np.where(total > 0, betabinom.cdf(count-1, total, a, rest)+u*betabinom.pmf(count, total, a, rest), np.nan)
+        place = np.where(total > 0, betabinom.cdf(count-1, total, a, rest)+u*betabinom.pmf(count, total, a, rest),
+                         np.nan)
     out = pd.DataFrame(place, a.index, a.columns)
     out.attrs = a.attrs
     return out
@@ -42,9 +45,11 @@ def _counted(df, columns, n_votes=None):
     s = schema_of(df)
     at = s.answers.question[columns]
     total = votes_cast(df, n_votes)[at].to_numpy()
-    if np.isnan(total).all(): raise ValueError('nothing says how many voted: the catalogue has neither counts nor n_votes; pass n_votes=')
-    counts = numbers(df, [c for c in s.counts if c in df], 0).reindex(columns=list(s.answers['count'][columns])).to_numpy()
-    said = question_shares(df.reindex(columns=s.classes), 0)[list(columns)].to_numpy() if np.isnan(counts).any() else counts
+    if np.isnan(total).all():
+        raise ValueError('nothing says how many voted: the catalogue has neither counts nor n_votes; pass n_votes=')
+    counts = numbers(df, [c for c in s.counts if c in df], 0)
+    counts = said = counts.reindex(columns=list(s.answers['count'][columns])).to_numpy()
+    if np.isnan(counts).any(): said = question_shares(df.reindex(columns=s.classes), 0)[list(columns)].to_numpy()
     total = np.round(total)
     return np.where(np.isnan(counts), np.round(said*total), counts), total
 
@@ -56,7 +61,8 @@ def interval_coverage(
     "How much the central intervals cover."
     u = places.to_numpy('float64').ravel()
     u = u[~np.isnan(u)]
-    return pd.Series([float(_mean((np.abs(u-.5) <= level/2)*1.)) for level in levels], pd.Index(levels, name='level'), name='covered')
+    return pd.Series([float(_mean((np.abs(u-.5) <= level/2)*1.)) for level in levels], pd.Index(levels, name='level'),
+                     name='covered')
 
 # %% ../nbs/foundations/confidence.ipynb #a85fa1d7
 def spread_of(
@@ -64,7 +70,8 @@ def spread_of(
     df:pd.DataFrame,            # their catalogue, with votes
     n_votes:float|None=None     # volunteers a galaxy where the catalogue has neither counts nor `n_votes`
 )->pd.Series:                   # concentration by question number, above 0
-    "The one concentration of each question under which the votes about the predicted shares are likeliest; raises `ValueError` where the tables cannot be paired."
+    """The one concentration of each question under which the votes about the predicted shares are likeliest; raises
+    `ValueError` where the tables cannot be paired."""
     p, _ = paired_by_id(pred, df)
     share = question_shares(p, None).clip(1e-3, 1)
     count, total = _counted(_in_order(df, p), share.columns, n_votes)
@@ -90,7 +97,8 @@ def with_spread(
     f = _by_id(pred, 'predictions')
     f.attrs = pred.attrs
     share = question_shares(f, None).clip(1e-3, 1)
-    out = pd.concat([share[q.classes].div(share[q.classes].sum(axis=1), axis=0)*spread[q.number] for q in _whole(share) if q.number in spread], axis=1)
+    out = pd.concat([share[q.classes].div(share[q.classes].sum(axis=1), axis=0)*spread[q.number] for q in _whole(share)
+                     if q.number in spread], axis=1)
     out.attrs = pred.attrs
     return out.reset_index()
 
@@ -99,14 +107,16 @@ def conformal_levels(
     places:pd.DataFrame,    # as `pit` gives them, of galaxies that were not trained on
     level:float=.9          # share that the intervals shall cover
 )->pd.Series:               # by question number: the level of the central interval to take for it; 1: the whole range
-    "How wide an interval must be, question by question, to cover what it promises; raises `ValueError` for a level that is none."
+    """How wide an interval must be, question by question, to cover what it promises; raises `ValueError` for a level
+    that is none."""
     if not 0 < level < 1: raise ValueError(f'level={level!r}: between 0 and 1')
     def one(u):
         n = int((~np.isnan(u)).any(axis=1).sum())       # galaxies, not answers, are independent
         rank = np.ceil((n+1)*level)/n if n else 2.
         d = np.abs(u[~np.isnan(u)]-.5)
         return 1. if rank > 1 else float(2*np.quantile(d, rank, method='inverted_cdf'))
-    return pd.Series({q.number: one(places[q.classes].to_numpy('float64')) for q in _whole(places)}, name=f'level for {level:g}')
+    return pd.Series({q.number: one(places[q.classes].to_numpy('float64')) for q in _whole(places)},
+                     name=f'level for {level:g}')
 
 # %% ../nbs/foundations/confidence.ipynb #ebef6cf8
 def conformal_coverage(
@@ -123,7 +133,7 @@ def conformal_coverage(
 def conformal_intervals(
     alpha:pd.DataFrame,         # galaxy_id and a concentration for every class
     levels:pd.Series,           # as `conformal_levels` gives them
-    n_votes:int|None=None       # of a question: intervals of the share that so many will give; None: of the share that very many would give
+    n_votes:int|None=None       # of a question: the share that so many will give; None: that very many would give
 )->pd.DataFrame:                # galaxy_id, then <class>_low and <class>_high, shares of those who are asked
     "Intervals of the conditional fractions; raises `ValueError` for concentrations that are none."
     from scipy.stats import beta, betabinom

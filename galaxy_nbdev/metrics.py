@@ -12,18 +12,20 @@ __all__ = ['rmse', 'mae', 'r2', 'bootstrap', 'percentile_intervals', 'paired_by_
 # %% ../nbs/foundations/metrics.ipynb #57df5c9a
 import numpy as np, pandas as pd
 from scipy.optimize import nnls
-from .schema import answered_share, floor_caveat, galaxy_ids, noise_variance, numbers, only_gz2, reached, schema_of
-from .schema import to_conditional, vote_numbers
+from .schema import answered_share, floor_caveat, galaxy_ids, noise_variance, numbers, only_gz2
+from .schema import reached, schema_of, to_conditional, vote_numbers
 
 # %% ../nbs/foundations/metrics.ipynb #4d8d0d2a
 def _errors(pred, target):
     "pred - target as float64, NaN where the target is unknown."
     p, y = np.asarray(pred, 'float64'), np.asarray(target, 'float64')
-    if p.shape != y.shape: raise ValueError(f'predictions have shape {p.shape}, targets {y.shape}: they must be the same')
+    if p.shape != y.shape:
+        raise ValueError(f'predictions have shape {p.shape}, targets {y.shape}: they must be the same')
     if not np.isfinite(p).all():
         first = tuple(int(i) for i in np.argwhere(~np.isfinite(p))[0])
         raise ValueError(f'{int((~np.isfinite(p)).sum())} predictions are NaN or infinite, the first at {first}')
-    if np.isinf(y).any(): raise ValueError(f'{int(np.isinf(y).sum())} targets are infinite: write NaN where a fraction is not known')
+    if np.isinf(y).any():
+        raise ValueError(f'{int(np.isinf(y).sum())} targets are infinite: write NaN where a fraction is not known')
     return p-y
 
 def _mean(x, axis=None):
@@ -37,7 +39,7 @@ def rmse(
     target,     # array of the same shape; NaN: unknown, left out
     axis=None   # None: over all entries; 0: a value for each column
 ):              # float, or float64 array
-    "Root of the mean squared error, the measure of Kaggle's challenge; raises `ValueError` for NaN or infinite predictions."
+    "Root of the mean squared error, Kaggle's measure; raises `ValueError` for NaN or infinite predictions."
     return np.sqrt(_mean(_errors(pred, target)**2, axis))
 
 # %% ../nbs/foundations/metrics.ipynb #52684927
@@ -80,7 +82,8 @@ def percentile_intervals(
     if not len(draws): return pd.DataFrame(columns=['low', 'high'], dtype='float64')
     if not 0 < level < 1: raise ValueError(f'level={level!r}: between 0 and 1')
     q = [(1-level)/2, (1+level)/2]
-    return pd.DataFrame(np.quantile(draws.to_numpy('float64'), q, axis=0, method='inverted_cdf').T, draws.columns, ['low', 'high'])
+    return pd.DataFrame(np.quantile(draws.to_numpy('float64'), q, axis=0, method='inverted_cdf').T, draws.columns,
+                        ['low', 'high'])
 
 # %% ../nbs/foundations/metrics.ipynb #c6fe27e6
 def paired_by_id(
@@ -88,20 +91,23 @@ def paired_by_id(
     df:pd.DataFrame,        # a catalogue that holds all of these galaxies
     complete:bool=False     # True: every class that the catalogue knows must be predicted
 )->tuple:                   # two DataFrames, (predicted, observed), same rows and columns, indexed by galaxy_id
-    "Predictions beside the volunteers' fractions of the same galaxies; raises `ValueError` with the reason where they cannot be paired."
+    "Predictions beside the volunteers' fractions of the same galaxies; raises `ValueError` where these are none."
     p, y = _by_id(pred, 'predictions'), _by_id(df, 'catalogue')
     if not len(p): raise ValueError('there are no predictions')
     columns = _predicted(p, df, complete)
     unknown = p.index.difference(y.index)
     if len(unknown):
-        raise ValueError(f'{len(unknown)} predictions are for galaxies that the catalogue lacks, {unknown[0]} for one: score them against their own catalogue')
+        raise ValueError(f'{len(unknown)} predictions are for galaxies that the catalogue lacks, {unknown[0]} for one: '
+                         'score them against their own catalogue')
     if p[columns].isna().any(axis=None):
         row, column = np.argwhere(p[columns].isna().to_numpy())[0]
-        raise ValueError(f'{int(p[columns].isna().sum().sum())} predictions are NaN, {columns[column]} of galaxy {p.index[row]} for one: predict every class of every galaxy')
+        raise ValueError(f'{int(p[columns].isna().sum().sum())} predictions are NaN, {columns[column]} of galaxy '
+                         f'{p.index[row]} for one: predict every class of every galaxy')
     p, y = p[columns], numbers(y.loc[p.index, columns], columns)
     if not p.dtypes.map(lambda d: d.kind == 'f').all(): p = numbers(p, columns)
     if ((p < -1e-6) | (p > 1+1e-6)).any(axis=None):
-        raise ValueError(f'predictions reach from {p.min(axis=None):.3g} to {p.max(axis=None):.3g}: vote fractions lie in [0, 1], not in percent')
+        raise ValueError(f'predictions reach from {p.min(axis=None):.3g} to {p.max(axis=None):.3g}: vote fractions lie '
+                         'in [0, 1], not in percent')
     p.attrs = y.attrs = {'schema': schema_of(df).note, 'caveat': floor_caveat(df)}
     return p, y
 
@@ -109,7 +115,8 @@ def _by_id(t, what):
     "A table indexed by galaxy_id, as text."
     if not isinstance(t, pd.DataFrame): raise ValueError(f'the {what} must be a DataFrame, not {type(t).__name__}')
     out = t.drop(columns='galaxy_id', errors='ignore').set_axis(galaxy_ids(t, what))
-    if out.columns.has_duplicates: raise ValueError(f'column {out.columns[out.columns.duplicated()][0]} stands twice in the {what}: keep one')
+    if out.columns.has_duplicates:
+        raise ValueError(f'column {out.columns[out.columns.duplicated()][0]} stands twice in the {what}: keep one')
     return out
 
 # %% ../nbs/foundations/metrics.ipynb #cb8dee4c
@@ -117,11 +124,15 @@ def _predicted(pred, df, complete):
     "The classes to compare; raises where they do not serve."
     classes = schema_of(df).classes
     columns = [c for c in classes if c in pred]
-    if not columns: raise ValueError(f'the predictions have none of the columns {classes[0]} to {classes[-1]} of {schema_of(df).title}')
-    if lacking := [c for c in columns if c not in df]: raise ValueError(f'the catalogue lacks {lacking}, which are predicted')
+    if not columns:
+        raise ValueError(f'the predictions have none of the columns {classes[0]} to {classes[-1]} of '
+                         f'{schema_of(df).title}')
+    if lacking := [c for c in columns if c not in df]:
+        raise ValueError(f'the catalogue lacks {lacking}, which are predicted')
     missing = [c for c in classes if c not in pred and c in df and df[c].notna().any()]
     if complete and missing:
-        raise ValueError(f'the predictions lack {missing}, which the catalogue knows: predict them, or drop them from the catalogue and score {len(columns)} outputs')
+        raise ValueError(f'the predictions lack {missing}, which the catalogue knows: predict them, or drop them from '
+                         f'the catalogue and score {len(columns)} outputs')
     return columns
 
 # %% ../nbs/foundations/metrics.ipynb #bd88243e
@@ -130,12 +141,13 @@ def per_class(
     df:pd.DataFrame,    # a catalogue with the same galaxies
     draws:int=200,      # of the bootstrap; 0: no intervals
     seed:int=0          # of the bootstrap
-)->pd.DataFrame:        # one row a class: answer, n (galaxies with a known fraction), mean, rmse, mae, r2, rmse_low, rmse_high (95 %)
+)->pd.DataFrame:        # one row a class: answer, n (known fractions), mean, rmse, mae, r2, rmse_low, rmse_high (95 %)
     "Scores of every class, with an interval about the RMSE; raises `ValueError` where the tables cannot be paired."
     p, y = paired_by_id(pred, df)
     scores = {'answer': schema_of(df).answers.answer[p.columns], 'n': y.notna().sum(), 'mean': y.mean()}
     scores |= {'rmse': rmse(p, y, 0), 'mae': mae(p, y, 0), 'r2': r2(p, y)}
-    return pd.DataFrame(scores, index=p.columns).join(_around(p, y, {c: [c] for c in p}, draws, seed)).rename_axis('class')
+    return pd.DataFrame(scores, index=p.columns).join(_around(p, y, {c: [c] for c in p}, draws,
+                                                              seed)).rename_axis('class')
 
 def _around(p, y, groups, draws, seed):
     "Bootstrap intervals of the RMSE of groups of columns; one row a group: rmse_low, rmse_high."
@@ -157,8 +169,10 @@ def per_question(
 )->pd.DataFrame:        # one row a question: question, n (known fractions), rmse, mae, rmse_low, rmse_high (95 %)
     "Scores of every question whose classes are all predicted; raises `ValueError` where the tables cannot be paired."
     p, y = paired_by_id(pred, df)
-    of = lambda q: (q.number, q.slug, int(y[q.classes].notna().sum().sum()), rmse(p[q.classes], y[q.classes]), mae(p[q.classes], y[q.classes]))
-    rows = pd.DataFrame([of(q) for q in _whole(p)], columns=['number', 'question', 'n', 'rmse', 'mae']).set_index('number')
+    of = lambda q: (q.number, q.slug, int(y[q.classes].notna().sum().sum()), rmse(p[q.classes], y[q.classes]),
+                    mae(p[q.classes], y[q.classes]))
+    rows = pd.DataFrame([of(q) for q in _whole(p)], columns=['number', 'question', 'n', 'rmse',
+                                                             'mae']).set_index('number')
     return rows.join(_around(p, y, {q.number: q.classes for q in _whole(p)}, draws, seed))
 
 def _whole(p):
@@ -170,7 +184,7 @@ def voters_of(
     df:pd.DataFrame,        # a catalogue
     n_votes:float|None=None # volunteers a galaxy where the catalogue has no `n_votes`
 )->pd.DataFrame:            # (n, questions) float64, by question number; NaN: unknown
-    "Volunteers behind the cumulative fractions of each question: all, but for GZ2's questions 6 and 8 those who saw no artifact."
+    "Volunteers behind the fractions of each question: all, but for GZ2's questions 6 and 8 those who saw no artifact."
     n = vote_numbers(df, n_votes) if n_votes is not None or 'n_votes' in df else np.full(len(df), np.nan)
     return pd.DataFrame({q.number: n*answered_share(df, q) for q in schema_of(df).questions}, index=df.index)
 
@@ -179,11 +193,13 @@ def votes_cast(
     df:pd.DataFrame,        # a catalogue
     n_votes:float|None=None # volunteers a galaxy where the catalogue has no `n_votes`
 )->pd.DataFrame:            # (n, questions) float64, by question number; NaN: unknown
-    "Votes cast at each question: a galaxy's totals, else the sums of its counts, else the volunteers times the parent's fraction; raises `ValueError` for counts below 0."
+    """Votes cast at each question: a galaxy's totals, else the sums of its counts, else the volunteers times the
+    parent's fraction; raises `ValueError` for counts below 0."""
     s = schema_of(df)
     counts = numbers(df, [c for c in s.counts if c in df], 0).reindex(columns=s.counts).set_axis(s.classes, axis=1)
     totals = numbers(df, [t for t in s.totals if t in df], 0)
-    counted = pd.DataFrame({q.number: totals[t] if t in totals else counts[q.classes].sum(axis=1, min_count=1) for t, q in zip(s.totals, s.questions)}, index=df.index)
+    counted = pd.DataFrame({q.number: totals[t] if t in totals else counts[q.classes].sum(axis=1, min_count=1) for t,
+                            q in zip(s.totals, s.questions)}, index=df.index)
     known = counted.notna().any(axis=1).to_numpy()[:, None]
     return counted.where(known & np.ones(counted.shape, bool), _reached(df)*voters_of(df, n_votes))
 
@@ -222,8 +238,8 @@ def per_question_asked(
     df:pd.DataFrame,            # a catalogue with the same galaxies
     n_votes:float|None=None,    # volunteers a galaxy where the catalogue has no `n_votes`
     agree:float=.8              # top share above which the volunteers agree
-)->pd.DataFrame:                # one row a question: question, asked, rmse, mae, accuracy, majority; agreed, accuracy_agreed, majority_agreed
-    "Conditional scores over the galaxies asked, and how often the winning answer is named; `majority` names the commonest winner always."
+)->pd.DataFrame:                # one row a question: asked, rmse, mae, accuracy, majority (the commonest winner always)
+    "Conditional scores over the galaxies asked, and how often the winning answer is named."
     p, y = paired_by_id(pred, df)
     ask, s, t = enough_asked(_in_order(df, p), n_votes), question_shares(p, None), question_shares(y)
     of = lambda q: _asked_row(q, s[q.classes].to_numpy(), t[q.classes].to_numpy(), ask[q.number].to_numpy(), agree)
@@ -244,8 +260,10 @@ def _asked_row(q, s, t, ask, agree):
     often = lambda rows: np.bincount(t[rows].argmax(1)).max()/rows.sum() if rows.any() else np.nan
     share = lambda rows: right[rows].mean() if rows.any() else np.nan
     every = np.ones(len(t), bool)
-    return {'number': q.number, 'question': q.slug, 'asked': len(t), 'rmse': rmse(s, t), 'mae': mae(s, t), 'accuracy': share(every),
-            'majority': often(every), 'agreed': int(certain.sum()), 'accuracy_agreed': share(certain), 'majority_agreed': often(certain)}
+    return {'number': q.number, 'question': q.slug, 'asked': len(t), 'rmse': rmse(s, t), 'mae': mae(s, t),
+            'accuracy': share(every),
+            'majority': often(every), 'agreed': int(certain.sum()), 'accuracy_agreed': share(certain),
+            'majority_agreed': often(certain)}
 
 # %% ../nbs/foundations/metrics.ipynb #42c51b30
 def _right(s, t):
@@ -254,16 +272,17 @@ def _right(s, t):
 
 # %% ../nbs/foundations/metrics.ipynb #e4b03df9
 def binary_scores(
-    pred:pd.DataFrame,      # scores in [0, 1], one column a label; paired with `labels` by galaxy_id, a column or the index
+    pred:pd.DataFrame,      # scores in [0, 1], one column a label; galaxy_id is a column or the index
     labels:pd.DataFrame,    # 0, 1 or NaN in the same columns, as `schema.make_labels` gives them
     threshold:float=.5      # above it a score is a yes
-)->pd.DataFrame:            # one row a label, then macro, micro and both of the constant majority: n, share, accuracy, precision, recall, f1, auc
-    "Classification scores of each label; raises `ValueError` for labels that are neither 0 nor 1, and where the tables cannot be paired."
+)->pd.DataFrame:            # one row a label, then macro, micro, and both of the constant majority
+    "Classification scores of each label; raises `ValueError` for other labels, and where the tables cannot be paired."
     p, y = _labelled(pred, labels)
     majority = p*0 + (y.mean() > .5)
     tables = [pd.DataFrame({c: _binary(p[c], y[c], threshold) for c in y}).T for p in (p, majority)]
     pooled = [_binary(p.to_numpy().ravel(), y.to_numpy().ravel(), threshold) for p in (p, majority)]
-    extra = pd.DataFrame([tables[0].mean(), pooled[0], tables[1].mean(), pooled[1]], index=['macro', 'micro', 'constant majority, macro', 'constant majority, micro'])
+    extra = pd.DataFrame([tables[0].mean(), pooled[0], tables[1].mean(), pooled[1]],
+                         index=['macro', 'micro', 'constant majority, macro', 'constant majority, micro'])
     return pd.concat([tables[0], extra]).astype({'n': int})
 
 # %% ../nbs/foundations/metrics.ipynb #db24fa99
@@ -274,8 +293,10 @@ def _labelled(pred, labels):
     y = numbers(y, list(y))
     if not y.size: raise ValueError('there are no labels: the table has no row or no column')
     if lacking := [c for c in y if c not in p]: raise ValueError(f'the predictions lack the labels {lacking}')
-    if len(lost := y.index.difference(p.index)): raise ValueError(f'{len(lost)} labelled galaxies are not predicted, {lost[0]} for one')
-    if (~(y.isin([0, 1]) | y.isna())).any(axis=None): raise ValueError('labels must be 0, 1 or NaN: make them with schema.make_labels')
+    if len(lost := y.index.difference(p.index)):
+        raise ValueError(f'{len(lost)} labelled galaxies are not predicted, {lost[0]} for one')
+    if (~(y.isin([0, 1]) | y.isna())).any(axis=None):
+        raise ValueError('labels must be 0, 1 or NaN: make them with schema.make_labels')
     p = numbers(p.loc[y.index], list(y))
     if p.isna().any(axis=None): raise ValueError(f'{int(p.isna().sum().sum())} predictions are NaN')
     return p, y
@@ -285,18 +306,20 @@ def _binary(p, y, threshold):
     "Scores of one label over its known entries."
     from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
     p, y = np.asarray(p)[~np.isnan(y)], np.asarray(y)[~np.isnan(y)]
-    if not len(y): return pd.Series({'n': 0} | dict.fromkeys(['share', 'accuracy', 'precision', 'recall', 'f1', 'auc'], np.nan))
+    if not len(y):
+        return pd.Series({'n': 0} | dict.fromkeys(['share', 'accuracy', 'precision', 'recall', 'f1', 'auc'], np.nan))
     yes = p > threshold
     precision, recall, f1, _ = precision_recall_fscore_support(y, yes, average='binary', zero_division=0)
     auc = roc_auc_score(y, p) if 0 < y.sum() < len(y) else np.nan
-    return pd.Series({'n': len(y), 'share': y.mean(), 'accuracy': (yes == y).mean(), 'precision': precision, 'recall': recall, 'f1': f1, 'auc': auc})
+    return pd.Series({'n': len(y), 'share': y.mean(), 'accuracy': (yes == y).mean(), 'precision': precision,
+                      'recall': recall, 'f1': f1, 'auc': auc})
 
 # %% ../nbs/foundations/metrics.ipynb #753e1d08
 def label_scores(
     pred:pd.DataFrame,  # galaxy_id and predicted fractions
     labels              # names of labels: answers in words, or 'bulge'
 )->pd.DataFrame:        # (n, labels) in [0, 1], indexed by galaxy_id
-    "Predicted fractions as scores of labels; raises `ValueError` for a name that is no answer, or a question that is not predicted."
+    "Predicted fractions as scores of labels; raises `ValueError` for a name that is no answer, or is not predicted."
     f, word = _by_id(pred, 'predictions'), {a: c for c, a in schema_of(pred).answers.answer.items()}
     if unknown := [n for n in labels if n != 'bulge' and n not in word]:
         raise ValueError(f'{unknown} are no answers: choose among {", ".join(word)} and bulge')
@@ -315,8 +338,9 @@ def calibration(
     conditional:bool=False,     # True: shares within their question, weighted with its votes
     bins:int=10,                # of equal width in [0, 1]
     n_votes:float|None=None     # volunteers a galaxy where the catalogue has no `n_votes`
-)->pd.DataFrame:                # one row a bin that is not empty: low, high, predicted, observed, error (standard error of observed), n, weight
-    "Mean observed fraction in bins of the predicted one; raises `ValueError` where the tables cannot be paired, or where shares have no number of votes."
+)->pd.DataFrame:                # one row a bin with entries: low, high, predicted, observed, error (standard), n, weight
+    """Mean observed fraction in bins of the predicted one; raises `ValueError` where the tables cannot be paired, or
+    where shares have no number of votes."""
     p, y = paired_by_id(pred, df)
     w = pd.DataFrame(1., p.index, p.columns)
     if not (isinstance(bins, int) and bins > 0): raise ValueError(f'bins={bins!r}: a whole number above 0')
@@ -334,7 +358,8 @@ def _binned(p, y, w, bins):
     k = np.clip((p*bins).astype(int), 0, bins-1)
     total = lambda x: np.bincount(k, x, bins)
     with np.errstate(invalid='ignore', divide='ignore'):
-        t = pd.DataFrame({'low': np.arange(bins)/bins, 'high': np.arange(1, bins+1)/bins, 'predicted': total(w*p)/total(w),
+        t = pd.DataFrame({'low': np.arange(bins)/bins, 'high': np.arange(1, bins+1)/bins,
+                          'predicted': total(w*p)/total(w),
                           'observed': total(w*y)/total(w), 'n': np.bincount(k, minlength=bins), 'weight': total(w)})
         t.insert(4, 'error', np.sqrt(total(w**2*(y-t.observed.to_numpy()[k])**2))/total(w))
     return t[t.n > 0].reset_index(drop=True)
@@ -345,10 +370,11 @@ def exact_variance(
     df:pd.DataFrame,            # the catalogue whose votes were drawn from them
     n_votes:float|None=None     # volunteers a galaxy where the catalogue has no `n_votes`
 )->pd.DataFrame:                # (n, classes) float64, indexed by galaxy_id in the order of `df`
-    "Variance of each vote fraction about its true probability; raises `ValueError` where the number of votes or a truth is unknown."
+    "Variance of each vote fraction about its true probability; raises `ValueError` where votes or truth are unknown."
     vote_numbers(df, n_votes)
     s, known, ids = schema_of(df), _by_id(truth, 'truth'), galaxy_ids(df)
-    if len(lost := ids.difference(known.index)): raise ValueError(f'{len(lost)} galaxies have no truth, {lost[0]} for one')
+    if len(lost := ids.difference(known.index)):
+        raise ValueError(f'{len(lost)} galaxies have no truth, {lost[0]} for one')
     p = numbers(known.loc[ids], [c for c in s.classes if c in truth])
     n = voters_of(df, n_votes)[s.answers.question[p.columns]].to_numpy()
     return (p*(1-p)/n).where(n >= 2)
@@ -360,8 +386,8 @@ def worth_in_volunteers(
     n_votes:float|None=None,    # volunteers a galaxy where the catalogue has no `n_votes`
     draws:int=200,              # of the bootstrap
     seed:int=0                  # of the bootstrap
-)->pd.DataFrame:                # by question, and overall: n, low, high (95 %); inf: not distinguishable from the truth; attrs: caveat
-    "How many volunteers the predictions are worth; raises `ValueError` where the tables cannot be paired or the number of votes is unknown."
+)->pd.DataFrame:                # by question, and overall: n, low, high (95 %); inf: like the truth; attrs: caveat
+    "How many volunteers the predictions are worth; raises `ValueError` as `paired_by_id`, or where votes are unknown."
     p, y = paired_by_id(pred, df)
     v, excess = _worth(p, y, noise_variance(_in_order(df, p), n_votes)[p.columns])
     at = [[p.columns.get_loc(c) for c in q.classes] for q in _whole(p)]
@@ -391,7 +417,7 @@ def headline_parts(
     n_votes:float|None=None,            # volunteers a galaxy where the catalogue has no `n_votes`
     truth:pd.DataFrame|None=None,       # the true probabilities of simulated galaxies
     complete:bool=True                  # refuse predictions that lack a class which the catalogue knows
-)->pd.DataFrame:                        # (n, 11) float64, indexed by galaxy_id: what each galaxy adds to the sums behind the headlines; attrs: caveat
+)->pd.DataFrame:                        # (n, 11) float64, what each galaxy adds to the sums; attrs: caveat
     "Each galaxy's part in the headline scores; raises `ValueError` where the tables cannot be paired."
     p, y = paired_by_id(pred, df, complete)
     rows, e, unknown = _in_order(df, p), _errors(p, y), y*np.nan
@@ -401,8 +427,10 @@ def headline_parts(
     exact = exact_variance(truth, rows.reset_index(), n_votes)[p.columns] if truth is not None and known else unknown
     right, ask = _winning(p, y, enough_asked(rows, n_votes))
     total = lambda x: np.nansum(np.asarray(x, 'float64'), axis=1)
-    out = pd.DataFrame({'se': total(e**2), 'ae': total(np.abs(e)), 'known': total(~np.isnan(e)), 'noise': total(noise), 'noisy': total(noise.notna()),
-                        'exact': total(exact), 'exactly': total(exact.notna()), 'right': right, 'asked': ask, 'v': total(v), 'excess': total(excess)}, index=p.index)
+    out = pd.DataFrame({'se': total(e**2), 'ae': total(np.abs(e)), 'known': total(~np.isnan(e)), 'noise': total(noise),
+                        'noisy': total(noise.notna()),
+                        'exact': total(exact), 'exactly': total(exact.notna()), 'right': right, 'asked': ask,
+                        'v': total(v), 'excess': total(excess)}, index=p.index)
     out.attrs['caveat'] = floor_caveat(df)
     return out
 
@@ -410,7 +438,8 @@ def headline_parts(
 def _winning(p, y, ask):
     "How many questions were asked of each galaxy, and at how many the winning answer is named."
     s, t = question_shares(p, None), question_shares(y)
-    rows = [(ask[q.number].to_numpy() & t[q.classes].notna().all(axis=1).to_numpy(), _right(s[q.classes].to_numpy(), t[q.classes].to_numpy()))
+    rows = [(ask[q.number].to_numpy() & t[q.classes].notna().all(axis=1).to_numpy(),
+             _right(s[q.classes].to_numpy(), t[q.classes].to_numpy()))
             for q in _whole(p)]
     none = np.zeros(len(p), int)
     return sum((a & r for a, r in rows), none)*1., sum((a for a, _ in rows), none)*1.
@@ -418,11 +447,12 @@ def _winning(p, y, ask):
 # %% ../nbs/foundations/metrics.ipynb #78f176fb
 def headlines(
     total       # the sums of `headline_parts`, a Series
-)->pd.Series:   # rmse, mae, floor, over_floor, above_floor, exact_floor, over_exact_floor, accuracy, volunteers; NaN: unknown
-    "The headline scores; `above_floor` is the root of RMSE^2 - floor^2, `accuracy` that of the winning answer over all questions asked."
+)->pd.Series:   # rmse, mae, floor, over_floor, above_floor, exact_floor ..., accuracy, volunteers; NaN: unknown
+    "The headline scores; `above_floor` is the root of RMSE^2 - floor^2, `accuracy` that of the winning answers."
     div = lambda a, b: total[a]/total[b] if total[b] > 0 else np.nan
     mse, floor2, exact2 = div('se', 'known'), div('noise', 'noisy'), div('exact', 'exactly')
-    return pd.Series({'rmse': mse**.5, 'mae': div('ae', 'known'), 'floor': floor2**.5, 'over_floor': (mse/floor2)**.5 if floor2 else np.nan,
+    return pd.Series({'rmse': mse**.5, 'mae': div('ae', 'known'), 'floor': floor2**.5,
+                      'over_floor': (mse/floor2)**.5 if floor2 else np.nan,
                       'above_floor': np.sqrt(np.fmax(mse-floor2, 0*floor2)), 'exact_floor': exact2**.5,
                       'over_exact_floor': (mse/exact2)**.5 if exact2 else np.nan, 'accuracy': div('right', 'asked'),
                       'volunteers': float(_ratio(total['v'], total['excess'])) if total['noisy'] else np.nan})
@@ -433,7 +463,7 @@ def headline_scores(
     draws:int=200,      # of the bootstrap
     seed:int=0          # of the bootstrap
 )->pd.DataFrame:        # one row a headline: value, low, high (95 %)
-    "The headline scores with their intervals; the floor and what rests on it carry the catalogue's caveat, `attrs['caveat']`."
+    "The headline scores with their intervals; the floor's caveat is in `attrs['caveat']`."
     x = parts.to_numpy()
     of = lambda w: headlines(dict(zip(parts.columns, w@x)))
     out = pd.DataFrame({'value': of(np.ones(len(x)))}).join(percentile_intervals(bootstrap(of, len(x), draws, seed)))
@@ -449,10 +479,13 @@ def compare_predictions(
     draws:int=200,              # of the bootstrap
     seed:int=0                  # of the bootstrap
 )->pd.DataFrame:                # one row a headline: a, b, change (b-a), low, high (95 %); attrs: caveat
-    "Two models on the same draws of the same galaxies; raises `ValueError` where they predict other galaxies or classes."
-    ids, classes = ([galaxy_ids(x, 'predictions') for x in (a, b)], [[c for c in schema_of(df).classes if c in x] for x in (a, b)])
-    if set(ids[0]) != set(ids[1]): raise ValueError('the two models predict different galaxies: compare them on those that both predict')
-    if classes[0] != classes[1]: raise ValueError(f'{len(classes[0])} and {len(classes[1])} outputs: scores of different outputs do not compare')
+    "Two models on the same draws; raises `ValueError` where they predict other galaxies or classes."
+    ids, classes = ([galaxy_ids(x, 'predictions') for x in (a, b)],
+                    [[c for c in schema_of(df).classes if c in x] for x in (a, b)])
+    if set(ids[0]) != set(ids[1]):
+        raise ValueError('the two models predict different galaxies: compare them on those that both predict')
+    if classes[0] != classes[1]:
+        raise ValueError(f'{len(classes[0])} and {len(classes[1])} outputs: scores of different outputs do not compare')
     parts = [headline_parts(x, df, n_votes, complete=False) for x in (a, b)]
     xa, xb, columns = parts[0].to_numpy(), parts[1].loc[parts[0].index].to_numpy(), parts[0].columns
     both = lambda w: [headlines(dict(zip(columns, w@x))) for x in (xa, xb)]
@@ -494,14 +527,16 @@ def sample_purity(
     voted:float=.5,             # fraction of the votes above which a galaxy is one
     thresholds=None             # of the prediction; None: 0.05 to 0.95
 )->pd.DataFrame:                # one row a threshold: selected, purity, completeness
-    "Purity and completeness of a sample against its threshold; raises `ValueError` for an answer that is not predicted, or where the tables cannot be paired."
+    "Purity and completeness of a sample against its threshold; raises `ValueError` for an answer not predicted."
     word = {a: c for c, a in schema_of(df).answers.answer.items()}
     column = word.get(column, column)
     if column not in word.values() or column not in pred:
-        raise ValueError(f'{column!r} is no class that is predicted: choose among {", ".join(a for a, c in word.items() if c in pred)}')
+        raise ValueError(f'{column!r} is no class that is predicted: choose among '
+                         f'{", ".join(a for a, c in word.items() if c in pred)}')
     p, y = paired_by_id(pred[['galaxy_id', column]], df)
     p, y = p[column][y[column].notna()], y[column].dropna() > voted+1e-6
-    of = lambda t: (t, int((p > t).sum()), y[p > t].mean() if (p > t).any() else np.nan, (p[y] > t).mean() if y.any() else np.nan)
+    of = lambda t: (t, int((p > t).sum()), y[p > t].mean() if (p > t).any() else np.nan,
+                    (p[y] > t).mean() if y.any() else np.nan)
     rows = [of(t) for t in (np.arange(.05, .951, .05) if thresholds is None else thresholds)]
     return pd.DataFrame(rows, columns=['threshold', 'selected', 'purity', 'completeness']).set_index('threshold')
 
@@ -511,8 +546,8 @@ def volunteers_saved(
     df:pd.DataFrame,        # a catalogue with the same galaxies
     number:int|str=1,       # of the question, or its short name
     error:float=.05         # share of the network's answers that may be wrong
-)->pd.Series:               # share of the galaxies that the network answers, votes saved (NaN: unknown), its error, and the least share it must give its winner
-    "Votes that are not needed where the network decides its surest galaxies; raises `ValueError` where the tables cannot be paired."
+)->pd.Series:               # share of galaxies answered, votes saved (NaN: unknown), error, least share of a winner
+    "Votes that are not needed where the network decides its surest galaxies; raises `ValueError` as `paired_by_id`."
     q, p, y, rows = _one_question(pred, df, number)
     s, t = question_shares(p, None)[q.classes].to_numpy(), question_shares(y)[q.classes].to_numpy()
     use = enough_asked(rows)[q.number].to_numpy() & ~np.isnan(t).any(1)
@@ -526,7 +561,8 @@ def volunteers_saved(
 def _one_question(pred, df, number):
     "A question, its predictions and fractions, and the catalogue's rows of the same galaxies."
     q = schema_of(df).question(number)
-    if lost := [c for c in q.classes if c not in pred]: raise ValueError(f'question {q.number} ({q.slug}) needs {lost}, which are not predicted')
+    if lost := [c for c in q.classes if c not in pred]:
+        raise ValueError(f'question {q.number} ({q.slug}) needs {lost}, which are not predicted')
     p, y = paired_by_id(pred[[c for c in pred if c in ('galaxy_id', *q.classes)]], df)
     return q, p, y, _in_order(df, p)
 
@@ -536,16 +572,18 @@ def question_confusion(
     df:pd.DataFrame,        # a catalogue with the same galaxies
     number:int|str,         # of the question, or its short name
     soft:bool=True          # True: mean share of each answer; False: galaxies, counted by the winning answer
-)->pd.DataFrame:            # (answers, answers): rows the volunteers' winner, columns the answer predicted; index by answer
+)->pd.DataFrame:            # (answers, answers): rows the volunteers' winner, columns the answer predicted
     "What is taken for what, over the galaxies asked; raises `ValueError` where the tables cannot be paired."
     q, p, y, rows = _one_question(pred, df, number)
     s, t = question_shares(p, None), question_shares(y)
     use = enough_asked(rows)[q.number].to_numpy() & t.notna().all(axis=1).to_numpy()
     s, won = s[use].to_numpy(), t[use].to_numpy().argmax(1)
     x = s if soft else np.eye(len(q.classes))[s.argmax(1)]
-    of = lambda k: (x[won == k].mean(0) if (won == k).any() else np.full(len(q.classes), np.nan)) if soft else x[won == k].sum(0)
+    of = lambda k: (x[won == k].mean(0) if (won == k).any()
+                    else np.full(len(q.classes), np.nan)) if soft else x[won == k].sum(0)
     out = np.stack([of(k) for k in range(len(q.classes))])
-    return pd.DataFrame(out if soft else out.astype(int), pd.Index(q.answers, name='volunteers say'), pd.Index(q.answers, name='predicted'))
+    return pd.DataFrame(out if soft else out.astype(int), pd.Index(q.answers, name='volunteers say'),
+                        pd.Index(q.answers, name='predicted'))
 
 # %% ../nbs/foundations/metrics.ipynb #eba95129
 def prediction_correlation(
@@ -564,7 +602,8 @@ def joined_notes(
     "What a table made from several others says of itself: whoever was trained on two catalogues was trained on both."
     if not notes: return {}
     def one(values):
-        if all(isinstance(v, dict) for v in values): return joined_notes(values) if any(v != values[0] for v in values) else values[0]
+        if all(isinstance(v, dict) for v in values):
+            return joined_notes(values) if any(v != values[0] for v in values) else values[0]
         return values[0] if all(v == values[0] for v in values) else ' + '.join(dict.fromkeys(map(str, values)))
     return {k: one([n[k] for n in notes]) for k in notes[0] if all(k in n for n in notes)}
 
@@ -573,7 +612,7 @@ def ensemble(
     preds:dict,         # name -> predictions of the same galaxies
     weights=None        # Series by name, as `stack_weights` fits it; None: all alike
 )->pd.DataFrame:        # galaxy_id and the classes
-    "The weighted mean of predictions, with their notes by `joined_notes`; raises `ValueError` where they are of other galaxies, classes or campaigns."
+    "The weighted mean of predictions, with their notes; raises `ValueError` for other galaxies or classes."
     if not preds: raise ValueError('there are no predictions to join')
     tables = {name: _by_id(p, f'predictions {name}') for name, p in preds.items()}
     weights = pd.Series(1/len(preds), list(preds)) if weights is None else pd.Series(weights)
@@ -592,12 +631,13 @@ def stack_weights(
     preds:dict,         # name -> predictions of the same galaxies, none of which the models were trained on
     df:pd.DataFrame     # their catalogue
 )->pd.Series:           # weight by name, none below 0, sum 1
-    "Weights of the mixture with the lowest squared error (Breiman 1996), by non-negative least squares; raises as `ensemble`."
+    "Weights of the mixture with the lowest squared error (Breiman 1996); raises as `ensemble`."
     order = galaxy_ids(ensemble(preds))
     both = [[x.loc[order] for x in paired_by_id(p, df)] for p in preds.values()]
     t = both[0][1].to_numpy('float64').ravel()
     known = ~np.isnan(t)
-    if not known.any(): raise ValueError('no fraction of these galaxies is known: there is nothing to fit the weights to')
+    if not known.any():
+        raise ValueError('no fraction of these galaxies is known: there is nothing to fit the weights to')
     x, t = np.column_stack([p.to_numpy('float64').ravel()[known] for p, _ in both]), t[known]
     heavy = 1e4                             # a row that holds the sum of the weights at 1
     gram, right = x.T@x+heavy*len(t), x.T@t+heavy*len(t)
