@@ -352,7 +352,7 @@ def calibration(
     conditional:bool=False,     # True: shares within their question, weighted with its votes
     bins:int=10,                # of equal width in [0, 1]
     n_votes:float|None=None     # volunteers a galaxy where the catalogue has no `n_votes`
-)->pd.DataFrame:                # one row a bin with entries: low, high, predicted, observed, error (standard), n, weight
+)->pd.DataFrame:                # one row a bin with entries: low, high, predicted, observed, standard error, n, weight
     """Mean observed fraction in bins of the predicted one; raises `ValueError` where the tables cannot be paired, or
     where shares have no number of votes."""
     p, y = paired_by_id(pred, df)
