@@ -4,7 +4,7 @@ import ast, sys
 from pathlib import Path
 from notebooks import PACKAGE, ROOT
 
-STOREYS = ['files', 'schema', 'metrics', 'profile', 'results', 'figures', 'images', 'simulate', 'sources',
+STOREYS = ['files', 'schema', 'votes', 'metrics', 'profile', 'results', 'figures', 'images', 'simulate', 'sources',
            'exploration',
            'cleaning', 'dataloaders', 'runs', 'learner', 'encoders', 'cnn resnet vit', 'prediction', 'embeddings',
            'evaluation', 'sharing', 'browser', 'survey', 'commands',

@@ -268,11 +268,11 @@ def in_parallel(
     f,                      # a module's function of one argument
     items:list,             # its arguments
     workers:int|None=None,  # processes; None: one a core; 0: none but this one
-    desc:str='',            # name of the progress bar, shown after 2 s
+    desc:str|None='',       # name of the progress bar, shown after 2 s; None: no bar
     chunksize:int=1         # items handed over at once
 ):
     "Yields `f` of each item in order; an error in a worker is raised here, and `OSError` where a worker died."
-    bar = partial(tqdm, total=len(items), desc=desc, leave=False, delay=2)
+    bar = partial(tqdm, total=len(items), desc=desc, leave=False, delay=2, disable=desc is None)
     if workers is None: workers = min(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(), 32)
     if workers < 2 or len(items) < 2*chunksize or multiprocessing.current_process().daemon: yield from bar(map(f, items)); return
     start = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
