@@ -54,7 +54,10 @@ def _bytes_in_parquet(shard, row): # bytes
     except Exception as e: raise ValueError(f'{shard} is no whole shard of images ({_words(e)})') from e
     raise ValueError(f'{shard}: the shard has fewer rows')
 
-def _words(e): return f'{type(e).__name__}: {e}'[:300] if not isinstance(e, (ValueError, OSError)) else str(e)[:300]
+def _words(e): # str
+    "An error for a reader: its kind where that is no common one, no objects of the program."
+    text = str(e) if isinstance(e, (ValueError, OSError)) else f'{type(e).__name__}: {e}'
+    return re.sub(r' ?<[^<>]* object at 0x\w+>', '', text)[:300]
 
 # %% ../nbs/foundations/images.ipynb #c7d7f1fe
 @lru_cache(maxsize=64)
