@@ -89,9 +89,9 @@ def _kinship(light): # float; 1 for a uniform frame
     return float(np.mean([p.mean() for p in pairs])/light.var()) if pairs and light.var() > 1e-6 else 1.
 
 def _trail(top): # float
-    "Length in pixels of the longest thin line above its surroundings, if it crosses most of the frame."
+    "Length in pixels of the longest line that crosses most of the frame, thinner than any edge-on galaxy."
     fine = top-ndimage.grey_opening(top, (7, 7))
-    return max(_thin_piece(fine > level, LIMITS['trail'])[0] for level in (12, 25, 50))
+    return max(_thin_piece(fine > level, LIMITS['trail'], thin=22)[0] for level in (12, 25, 50))
 
 # %% ../nbs/01_cleaning.ipynb #ca36bcbc
 def _streak(lead):
@@ -106,7 +106,7 @@ def _streak(lead):
 
 # %% ../nbs/01_cleaning.ipynb #12243702
 def _thin_piece(mask, share, thin=8):
-    "Length of the longest piece of a mask above `share` of the side that is `thin` times as long as wide; and whether one reaches twice as far, but is broad."
+    "Length of the longest piece of a mask above `share` of the side, `thin` times as long as wide; and whether one reaches twice as far, but is broad."
     longest, broad, side = 0., False, len(mask)
     if np.count_nonzero(mask) <= 40: return longest, broad
     pieces, _ = ndimage.label(mask, np.ones((3, 3)))

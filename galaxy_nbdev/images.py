@@ -185,6 +185,7 @@ def _flux(data): # (bands, h, w) float32
         if image is None or image.shape[:-2] not in ((), (1,), (3,)): raise ValueError(f'one plane or three are needed, it has {image if image is None else image.shape}')
         _bounded(*image.shape[:-3:-1], math.prod(image.shape[:-2]))
         if math.prod(getattr(image, 'tile_shape', (1,))) > MAX_PIXELS: raise ValueError('its tiles are larger than a picture may be')
+        if getattr(image, 'compression_type', '') == 'HCOMPRESS_1': raise ValueError('packed by HCOMPRESS: unpack it with funpack')
         return np.asarray(image.data, 'float32').reshape(-1, *image.shape[-2:])[:, ::-1]
 
 # %% ../nbs/foundations/images.ipynb #1f27a986
