@@ -138,7 +138,7 @@ def trained(df, split, s, arch, seed, network=None, pretraining=None, vocab=None
 
 def scored(learn, test):
     "RMSE of galaxies with one view and with eight."
-    rmse = lambda tta: metrics.rmse(*metrics.paired(predict(learn, test, tta=tta), test))
+    rmse = lambda tta: metrics.rmse(*metrics.paired_by_id(predict(learn, test, tta=tta), test))
     return {'rmse_1': rmse(None), 'rmse_8': rmse('dihedral8')}
 
 def mean_predictor(df, held):

@@ -125,7 +125,7 @@ def networks(a):
     def score(arch, r, seed):
         s = {k: v for k, v in r['settings'].items() if k not in ('name', 'network')}
         learn, about = ladder.trained(df, held, s, arch, seed, r['network'])
-        rmse = metrics.rmse(*metrics.paired(predict_part(learn), df))
+        rmse = metrics.rmse(*metrics.paired_by_id(predict_part(learn), df))
         speed = len(learn.dls.train_ds)*s['epochs']/(60*about['minutes'])
         return about | {'rmse_1': rmse, 'floor': floor, 'over_floor': rmse/floor, 'images_per_second': speed}
 
