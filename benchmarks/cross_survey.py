@@ -41,14 +41,18 @@ def own_baselines(df):
     pred = pd.concat([baselines(df[(folds != k).to_numpy()], df[(folds == k).to_numpy()],
                                 boosted=False)['central pixels'] for k in range(5)])
     y = df[CLASSES].to_numpy()
+<<<<<<< HEAD
+    return {'mean_predictor': metrics.rmse(np.tile(np.nanmean(y, 0), (len(y), 1)), y), 'central_pixels': metrics.rmse(*metrics.paired_by_id(pred, df))}
+=======
     return {'mean_predictor': metrics.rmse(np.tile(np.nanmean(y, 0), (len(y), 1)), y),
-            'central_pixels': metrics.rmse(*metrics.paired(pred, df))}
+            'central_pixels': metrics.rmse(*metrics.paired_by_id(pred, df))}
+>>>>>>> hub/main
 
 def judged(learn, df):
     "RMSE with one view and with eight, and the correlation of some classes."
-    p, y = (t.to_numpy() for t in metrics.paired(predict(learn, df, tta='dihedral8'), df))
+    p, y = (t.to_numpy() for t in metrics.paired_by_id(predict(learn, df, tta='dihedral8'), df))
     at = [CLASSES.index(c) for c in SHOWN]
-    return {'rmse': metrics.rmse(*metrics.paired(predict(learn, df), df)), 'rmse_tta8': metrics.rmse(p, y),
+    return {'rmse': metrics.rmse(*metrics.paired_by_id(predict(learn, df), df)), 'rmse_tta8': metrics.rmse(p, y),
             'correlation': {c: float(np.corrcoef(p[:, i], y[:, i])[0, 1]) for c, i in zip(SHOWN, at)}}
 
 def rows(): return json.loads(RESULTS.read_text())['runs'] if RESULTS.exists() else []

@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_curve'))
 import numpy as np
-from galaxy_nbdev import images, metrics, profile, sources
+from galaxy_nbdev import confidence, images, metrics, profile, sources
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, with_counts
 from galaxy_nbdev.evaluation import score
 from galaxy_nbdev.prediction import cascade, concentrations, predict
@@ -40,9 +40,14 @@ def trained(df, split, fold, recipe, vocab=None, head='sigmoid', loss='mse'):
 def one_a_question(df, split, fold, recipe, test, store):
     "The eleven networks' predictions, by question."
     shares = make_labels(df, 'conditional').reindex(columns=[c for q in QUESTIONS for c in q.classes])
-    asked, out = metrics.asked(df), {}
+<<<<<<< HEAD
+    asked, out = metrics.enough_asked(df), {}
+    own = df.assign(**{c: shares[c].to_numpy() for c in shares}); own.attrs = df.attrs
+=======
+    asked, out = metrics.enough_asked(df), {}
     own = df.assign(**{c: shares[c].to_numpy() for c in shares})
     own.attrs = df.attrs
+>>>>>>> hub/main
     for q in QUESTIONS:
         use = (asked[q.number] & own[q.classes].notna().all(axis=1)).to_numpy() | (split != 'train').to_numpy()
         out[q.number] = predict(trained(own, split.where(use, 'test'), fold, recipe, q.classes), test, 'dihedral8',
@@ -61,7 +66,7 @@ def counted(df):
 def coverage(learn, df, truth, store):
     "How much the central intervals hold, of the votes and of the truth."
     alpha = concentrations(learn, df, store)
-    of = lambda t: metrics.coverage(metrics.pit(alpha, t), LEVELS).round(4).tolist()
+    of = lambda t: confidence.interval_coverage(confidence.pit(alpha, t), LEVELS).round(4).tolist()
     return {'levels': LEVELS, 'votes': of(df), 'truth': of(truth) if truth is not None else None}
 
 def point(df, truth, how, fold, recipe):

@@ -77,7 +77,7 @@ def learner_of(df, settings, held, seed, network, **how):
 
 def scored(learn, test):
     "RMSE of galaxies with one view and with eight."
-    rmse = lambda tta: metrics.rmse(*metrics.paired(predict(learn, test, tta=tta), test))
+    rmse = lambda tta: metrics.rmse(*metrics.paired_by_id(predict(learn, test, tta=tta), test))
     return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8')}
 
 def climb(df, settings, held, seed, network='cnn', pretraining=PRETRAINING, **how):
