@@ -14,12 +14,7 @@ import argparse, os, sys, tempfile, time
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_curve'))
-<<<<<<< HEAD
 from galaxy_nbdev import images, metrics, results, sources
-=======
-import numpy as np
-from galaxy_nbdev import confidence, images, metrics, profile, sources
->>>>>>> hub/main
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, with_counts
 from galaxy_nbdev.evaluation import score
 from galaxy_nbdev.prediction import cascade, concentrations, predict
