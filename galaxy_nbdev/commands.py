@@ -56,7 +56,8 @@ def _numbers(least=1, **options):
 
 def _choice(option, value, known):
     "A name from a list, where it is given; raises `ValueError` naming the option."
-    if value is not None and value not in known: raise ValueError(f'{option} {value!r}: choose one of {", ".join(known)}')
+    if value is None or value in known: return
+    raise ValueError(f'{option} {value!r}: choose one of {", ".join(known)}')
 
 def _settings(text): # dict
     "Settings of an architecture; raises `ValueError` where they are no JSON object."
@@ -99,7 +100,8 @@ def galaxy_clean(
     _numbers(0, workers=workers)
     _choice('--kind', kind, _KINDS)
     profile.in_range(tol, '--tol', 0, 1, whole=False)
-    df, read = sources.catalogue(data, kind, missing='keep'), [] if data == 'simulated' else [Path(data).expanduser().resolve()]
+    df = sources.catalogue(data, kind, missing='keep')
+    read = [] if data == 'simulated' else [Path(data).expanduser().resolve()]
     if not len(df): raise ValueError(f'{data} holds no galaxies: nothing was checked')
     dest = files.claim(dest, dict(what='clean', data=str(*read) or data, kind=kind, tol=tol), read)
     trusted, report = cleaning.clean(df, tol, workers=workers)
@@ -107,7 +109,7 @@ def galaxy_clean(
         with files.replacing(dest/'trusted.parquet') as new: trusted.to_parquet(new)
         files.write_text(dest/'findings.csv', report.table.to_csv(index=False))
         files.write_text(dest/'report.html', report._repr_html_())
-    if not len(trusted): raise ValueError(f'none of {len(df)} galaxies can be trusted: {dest}/findings.csv says why of each')
+    if not len(trusted): raise ValueError(f'none of {len(df)} galaxies can be trusted: {dest}/findings.csv says why')
     print(f'{report}\n{dest}')
 
 # %% ../nbs/foundations/commands.ipynb #5ae44a26
@@ -128,22 +130,25 @@ def galaxy_train(
     seed:int=0,             # of training
     settings:str='{}'       # for the architecture, as JSON: '{"depth": 50}'
 ):
-    "Train a network on four fifths of a data set and leave a run folder; an interrupted run goes on. For several processes: accelerate launch $(which galaxy_train) ..."
+    "Train on four fifths of a data set, leave a run folder. On several GPUs: accelerate launch $(which galaxy_train) ..."
     from galaxy_nbdev import files, learner, profile, runs, sources
     from galaxy_nbdev.dataloaders import GalaxyDataLoaders
     _numbers(epochs=epochs, size=size, crop=crop, bs=bs, n=n)
     _numbers(0, seed=seed)
     profile.in_range(lr, '--lr', whole=False)
-    for option, value, known in (('--kind', kind, _KINDS), ('--head', head, learner.HEADS), ('--loss', loss, learner.LOSSES)): _choice(option, value, known)
-    recipe, settings = files.component(arch.rpartition(':')[2] if recipe is None else recipe, '--recipe'), _settings(settings)
+    _choice('--kind', kind, _KINDS)
+    _choice('--head', head, learner.HEADS)
+    _choice('--loss', loss, learner.LOSSES)
+    recipe = files.component(arch.rpartition(':')[2] if recipe is None else recipe, '--recipe')
+    settings, p = _settings(settings), profile.current()
     learner.join_processes()
-    p = profile.current()
-    size, crop, bs, epochs = (default if v is None else v for v, default in ((size, p.size), (crop, p.crop), (bs, p.bs), (epochs, p.epochs)))
-    dls = GalaxyDataLoaders.from_catalogue(sources.catalogue(data, kind, n), size=size, crop=crop, bs=bs, counts=loss == 'votes')
+    shape = {k: getattr(p, k) if v is None else v for k, v in dict(size=size, crop=crop, bs=bs).items()}
+    dls = GalaxyDataLoaders.from_catalogue(sources.catalogue(data, kind, n), counts=loss == 'votes', **shape)
     learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **settings)
-    last = learner.train_run(learn, recipe, epochs, lr, seed).iloc[-1]
+    last = learner.train_run(learn, recipe, p.epochs if epochs is None else epochs, lr, seed).iloc[-1]
     if learner.rank_distrib(): return      # of several processes the first speaks
-    print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs\n{runs.run_folder(learn, recipe, seed)}')
+    print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs')
+    print(runs.run_folder(learn, recipe, seed))
 
 # %% ../nbs/foundations/commands.ipynb #afd39e02
 @_command
@@ -165,7 +170,7 @@ def galaxy_predict(
     _numbers(n=n, bs=bs, crop=crop)
     _choice('--weights', weights, ('last', 'best'))
     parts = _in_partitions(data)
-    if parts and n is not None: raise ValueError(f'--n {n}: partitions are predicted whole; leave some out, or give one file')
+    if parts and n is not None: raise ValueError(f'--n {n}: partitions are predicted whole; leave some out or give one')
     if data != 'simulated': files.apart(dest, data)
     source = data if parts else sources.catalogue(data, n=n, missing='keep')
     how = dict(tta=_tta(tta), project=project, weights=weights, bs=bs, crop=crop, device=device)
@@ -182,25 +187,27 @@ def _workers(where): # context manager
     from galaxy_nbdev import survey
     if where is None: return nullcontext()
     if ':' in where: return survey.connect(where)
-    if not where.isdigit() or not int(where): raise ValueError(f'--workers {where!r}: give a number of processes, or the address of a scheduler, tcp://host:port')
-    return survey.connect(int(where))
+    if where.isdigit() and int(where): return survey.connect(int(where))
+    raise ValueError(f'--workers {where!r}: give a number of processes, or the address of a scheduler, tcp://host:port')
 
 # %% ../nbs/foundations/commands.ipynb #b9585a8a
 def _in_partitions(data): # bool
     "Is this a parquet file, or a folder of them that is no data set of a known layout?"
     from galaxy_nbdev.sources import READERS
     root = Path(data).expanduser()
-    return root.suffix == '.parquet' or data != 'simulated' and not any(any(root.glob(f)) for f in READERS) and any(root.rglob('*.parquet'))
+    if root.suffix == '.parquet' or data == 'simulated': return root.suffix == '.parquet'
+    return not any(any(root.glob(f)) for f in READERS) and any(root.rglob('*.parquet'))
 
 # %% ../nbs/foundations/commands.ipynb #4c9b59dd
 def _summary(report, dest): # str
-    "What was predicted, and the first galaxy that was not; raises `ValueError` where a partition failed, or nothing was predicted."
-    failed = report[report.status == 'failed']
-    if len(failed): raise ValueError(f'{len(failed)} of {len(report)} partitions failed, {failed.partition.iloc[0]} for one ({failed.problem.iloc[0]}); '
-                                     f'{dest}/_report.csv names all; the others are done')
-    there, unread = report.galaxies.sum(), report.unread.sum()
+    "What was predicted, and the first galaxy that was not; raises `ValueError` where a part failed, or all."
+    failed, there, unread = report[report.status == 'failed'], report.galaxies.sum(), report.unread.sum()
+    if len(failed):
+        first = f'{failed.partition.iloc[0]} for one ({failed.problem.iloc[0]})'
+        raise ValueError(f'{len(failed)} of {len(report)} partitions failed, {first}; {dest}/_report.csv names all')
     if there == unread: raise ValueError(f'no galaxy was predicted, of {there}: {dest}/_report.csv says why')
-    return f'{there-unread:,} of {there:,} galaxies predicted'+''.join(f'; {p}' for p in report.problem[report.unread > 0].head(1))
+    said = ''.join(f'; {p}' for p in report.problem[report.unread > 0].head(1))
+    return f'{there-unread:,} of {there:,} galaxies predicted{said}'
 
 # %% ../nbs/foundations/commands.ipynb #b1272b9f
 @_command

@@ -27,7 +27,7 @@ def beside(
 def replacing(
     path:str|Path   # a file; its folder is made where it is missing
 ):                  # gives a path to write to, which gets its name at the end
-    "A file that is there whole or not at all; raises `OSError` that names `path` where the disk is full or the folder cannot be written."
+    "A file that is there whole or not at all; raises `OSError` that names `path` where it cannot be written."
     path = Path(path); new = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,11 +43,11 @@ def explained(
     path:str|Path   # what was to be written
 )->OSError:         # of the same kind, in words
     "An error of writing that says where, and what to do."
-    why = {errno.ENOSPC: 'the disk is full: make room and call again, what is done is kept',
-           errno.EDQUOT: 'your quota is used up: make room and call again, what is done is kept',
-           errno.EACCES: 'it may not be written: choose another folder, or set GALAXY_HOME to one of yours',
-           errno.EROFS: 'it lies on a read-only disk: choose another folder, or set GALAXY_HOME to one of yours'}.get(e.errno)
-    return type(e)(e.errno, why, str(path)) if why else e
+    room = 'make room and call again, what is done is kept'
+    place = 'choose another folder, or set GALAXY_HOME to one of yours'
+    why = {errno.ENOSPC: f'the disk is full: {room}', errno.EDQUOT: f'your quota is used up: {room}',
+           errno.EACCES: f'it may not be written: {place}', errno.EROFS: f'it lies on a read-only disk: {place}'}
+    return type(e)(e.errno, why[e.errno], str(path)) if e.errno in why else e
 
 # %% ../nbs/foundations/files.ipynb #e55104e0
 def write_text(
@@ -71,34 +71,36 @@ def regular(
     path:str|Path,      # a file to be read
     most:int|None=None  # bytes; None: any size
 )->os.stat_result:      # what the system says of it
-    "A regular file that is not too large; raises `FileNotFoundError`, or `ValueError` for a pipe, a device, a folder or more bytes than `most`."
+    "A regular file that is not too large; raises `FileNotFoundError`, or `ValueError` for anything else."
     s = os.stat(path)
-    if not stat.S_ISREG(s.st_mode): raise ValueError(f'{path} is no regular file: a folder, a pipe or a device is not read')
-    if most is not None and s.st_size > most: raise ValueError(f'{path} has {s.st_size:,} bytes, more than the {most:,} that are read')
-    return s
+    if not stat.S_ISREG(s.st_mode): raise ValueError(f'{path} is no regular file: no folder, pipe or device is read')
+    if most is None or s.st_size <= most: return s
+    raise ValueError(f'{path} has {s.st_size:,} bytes, more than the {most:,} that are read')
 
 # %% ../nbs/foundations/files.ipynb #25181114
 def read_json(
     path:str|Path,      # a file that holds one JSON object
     most:int=10_000_000 # bytes
 )->dict:                # its content
-    "A small JSON object; raises `FileNotFoundError`, or `ValueError` that names the file where it is damaged, too large or of another shape."
+    "A small JSON object; raises `FileNotFoundError`, or `ValueError` that names the file where it is none."
     regular(path, most)
     try: value = json.loads(Path(path).read_text(encoding='utf-8'))
-    except (ValueError, RecursionError) as e: raise ValueError(f'{path} is no JSON file ({str(e)[:100]}): it is damaged, or of something else') from None
-    if not isinstance(value, dict): raise ValueError(f'{path} holds a {type(value).__name__} where an object of names and values belongs')
-    return value
+    except (ValueError, RecursionError) as e:
+        raise ValueError(f'{path} is no JSON file ({str(e)[:100]}): it is damaged, or of something else') from None
+    if isinstance(value, dict): return value
+    raise ValueError(f'{path} holds a {type(value).__name__} where an object of names and values belongs')
 
 # %% ../nbs/foundations/files.ipynb #613d62cf
 def component(
     word:str,           # from an option or a file
     what:str='name'     # what it names, for the error
 )->str:                 # the same word
-    "One component of a path; raises `ValueError` for separators, dots alone, control characters, a leading dot or more than 200 bytes."
+    "One component of a path; raises `ValueError` for separators, a leading dot, control characters or over 200 bytes."
     fine = isinstance(word, str) and word.strip() == word and word not in ('', '.', '..') and not word.startswith('.')
     fine = fine and word.isprintable() and not set(word) & set('/\\:*?"<>|') and len(word.encode()) <= 200
-    if not fine: raise ValueError(f'{what} {str(word)[:80]!r} cannot be part of a file name: use letters, digits, "-", "_" and "." inside')
-    return word
+    if fine: return word
+    shown = repr(str(word)[:80])
+    raise ValueError(f'{what} {shown} cannot be part of a file name: use letters, digits, "-", "_" and "." inside')
 
 # %% ../nbs/foundations/files.ipynb #c0b1dbdd
 def under(
@@ -107,8 +109,8 @@ def under(
 )->Path:            # absolute, links resolved
     "A path that lies below `root`; raises `ValueError` where it leads out."
     root = Path(root).resolve(); full = (root/path).resolve()
-    if root not in full.parents: raise ValueError(f'{str(path)[:200]!r} leads out of {root}: only what lies below it is used')
-    return full
+    if root in full.parents: return full
+    raise ValueError(f'{str(path)[:200]!r} leads out of {root}: only what lies below it is used')
 
 # %% ../nbs/foundations/files.ipynb #04097e99
 def apart(
@@ -119,7 +121,7 @@ def apart(
     dest = Path(dest).expanduser().resolve()
     for s in sources:
         s = Path(s).expanduser().resolve()
-        if s == dest or s in dest.parents: raise ValueError(f'{dest} is what is read, or lies in it ({s}): choose a folder apart')
+        if s in (dest, *dest.parents): raise ValueError(f'{dest} is what is read, or lies in it ({s}): choose another')
         if dest in s.parents: raise ValueError(f'{dest} holds what is read ({s}): choose a folder apart from it')
 
 # %% ../nbs/foundations/files.ipynb #3f1fb098
@@ -146,11 +148,13 @@ def _owner(dest, request, note, free): # dict, or None where it is nobody's
     "What `dest` was taken for; raises `ValueError` where that is another request."
     mine = lambda p: p.name.startswith('.') and p.name.endswith(('.part', '.lock'))
     if not (dest/note).exists():
-        if theirs := next((p.name for p in dest.iterdir() if not mine(p)), None): raise ValueError(f'{dest} holds other files ({theirs}): give a new or empty folder')
+        theirs = next((p.name for p in dest.iterdir() if not mine(p)), None)
+        if theirs: raise ValueError(f'{dest} holds other files ({theirs}): give a new or empty folder')
         return None
     old = read_json(dest/note)
-    differ = sorted(k for k in old.keys()|request.keys() if k not in free and old.get(k, ...) != request.get(k, ...))
-    if differ: raise ValueError(f'{dest} was made for another request (other {", ".join(differ)}; {dest/note} says which): give another folder')
+    differ = [k for k in sorted(old.keys()|request.keys()) if k not in free and old.get(k, ...) != request.get(k, ...)]
+    why = f'other {", ".join(differ)}; see {dest/note}'
+    if differ: raise ValueError(f'{dest} was made for another request ({why}): give another folder')
     return old
 
 # %% ../nbs/foundations/files.ipynb #c2bf9820
@@ -188,8 +192,8 @@ def file_digest(
     path = Path(path)
     if path.is_file():
         with open(path, 'rb') as f: return hashlib.file_digest(f, how).hexdigest()
-    files = sorted(f for f in path.rglob('*') if f.is_file())
-    return hashlib.new(how, '\n'.join(f'{f.relative_to(path)} {file_digest(f, how)}' for f in files).encode()).hexdigest()
+    each = [f'{f.relative_to(path)} {file_digest(f, how)}' for f in sorted(path.rglob('*')) if f.is_file()]
+    return hashlib.new(how, '\n'.join(each).encode()).hexdigest()
 
 # %% ../nbs/foundations/files.ipynb #31d3c6f8
 def weights_digest(
