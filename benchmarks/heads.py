@@ -62,7 +62,7 @@ def point(df, truth, how, fold, recipe):
     "Train and judge."
     split = kfold_ids(df.galaxy_id).eq(fold).map({True: 'valid', False: 'train'})
     test = df[(split == 'valid').to_numpy()]; test.attrs = df.attrs
-    store, start, cpu, more = images.build_store(df, size=recipe['size']), time.time(), time.process_time(), {}
+    store, start, cpu, more = images.build_store(df, size=recipe['size']), time.monotonic(), time.process_time(), {}
     if how == 'cascade': pred = cascade(one_a_question(df, split, fold, recipe, test, store))
     else:
         learn = trained(df, split, fold, recipe, head=how, loss='votes' if how == 'dirichlet' else 'mse')
@@ -71,7 +71,7 @@ def point(df, truth, how, fold, recipe):
     s = score(pred, test)
     return dict(n_train=int((split == 'train').sum()), n_test=len(test), outputs=int(s.overall.outputs), low=s.intervals.low.rmse, high=s.intervals.high.rmse,
                 **{k: float(s.overall[k]) for k in ('rmse', 'mae', 'floor', 'over_floor', 'accuracy')}, questions=s.per_question.set_index('question').rmse.round(5).to_dict(),
-                minutes=round((time.time()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
+                minutes=round((time.monotonic()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
 
 def main(real, galaxies, folds, heads, epochs, results):
     simulated = sources.catalogue('simulated', n=galaxies)

@@ -41,10 +41,10 @@ if __name__ == '__main__':
     dls = GalaxyDataLoaders.from_catalogue(df, source='store', num_workers=a.workers)
     epochs, start = [], held()
     for e in range(a.epochs):
-        began, seen, last = time.time(), [], 0.
+        began, seen, last = time.monotonic(), [], 0.
         for i, _ in enumerate(dls.train):
-            if time.time()-last > 1: seen.append(held()); last = time.time()
-        epochs.append({'epoch': e+1, 'seconds': round(time.time()-began, 1), 'samples': len(seen), 'own MB, highest': round(max(s['Pss_Anon'] for s in seen)), 'mapped MB, highest': round(max(s['Pss_File'] for s in seen))})
+            if time.monotonic()-last > 1: seen.append(held()); last = time.monotonic()
+        epochs.append({'epoch': e+1, 'seconds': round(time.monotonic()-began, 1), 'samples': len(seen), 'own MB, highest': round(max(s['Pss_Anon'] for s in seen)), 'mapped MB, highest': round(max(s['Pss_File'] for s in seen))})
         print(epochs[-1], flush=True)
     own = [e['own MB, highest'] for e in epochs]
     out = {'galaxies': len(df), 'size': 64, 'workers': a.workers, 'before MB': round(start['Pss_Anon']), 'epochs': epochs, 'own MB, highest': max(own), 'last over second epoch': round(own[-1]/own[1], 3), 'provenance': profile.provenance()}
