@@ -193,10 +193,10 @@ def _workers(where): # context manager
 # %% ../nbs/foundations/commands.ipynb #b9585a8a
 def _in_partitions(data): # bool
     "Is this a parquet file, or a folder of them that is no data set of a known layout?"
-    from galaxy_nbdev.sources import READERS
+    from galaxy_nbdev.sources import reader_of
     root = Path(data).expanduser()
     if root.suffix == '.parquet' or data == 'simulated': return root.suffix == '.parquet'
-    return not any(any(root.glob(f)) for f in READERS) and any(root.rglob('*.parquet'))
+    return reader_of(root) is None and any(root.rglob('*.parquet'))
 
 # %% ../nbs/foundations/commands.ipynb #4c9b59dd
 def _summary(report, dest): # str
