@@ -66,8 +66,6 @@ def _settings(text): # dict
     if isinstance(value, dict): return value
     raise ValueError(f"--settings {text!r} is no JSON object: write names in double quotes, as in '{{\"depth\": 50}}'")
 
-_KINDS = ('raw', 'weighted', 'debiased')
-
 # %% ../nbs/foundations/commands.ipynb #ca77de9f
 @_command
 def galaxy_simulate(
@@ -98,7 +96,7 @@ def galaxy_clean(
     "Check a catalogue and its images; no file of it is touched."
     from galaxy_nbdev import cleaning, files, profile, sources
     _numbers(0, workers=workers)
-    _choice('--kind', kind, _KINDS)
+    _choice('--kind', kind, sources.KINDS)
     profile.in_range(tol, '--tol', 0, 1, whole=False)
     df = sources.catalogue(data, kind, missing='keep')
     read = [] if data == 'simulated' else [Path(data).expanduser().resolve()]
@@ -136,7 +134,7 @@ def galaxy_train(
     _numbers(epochs=epochs, size=size, crop=crop, bs=bs, n=n)
     _numbers(0, seed=seed)
     profile.in_range(lr, '--lr', whole=False)
-    _choice('--kind', kind, _KINDS)
+    _choice('--kind', kind, sources.KINDS)
     _choice('--head', head, learner.HEADS)
     _choice('--loss', loss, learner.LOSSES)
     recipe = files.component(arch.rpartition(':')[2] if recipe is None else recipe, '--recipe')
