@@ -71,7 +71,7 @@ def point(df, truth, how, fold, recipe):
     test = df[(split == 'valid').to_numpy()]
     test.attrs = df.attrs
     store = images.build_store(df, size=recipe['size'])
-    start, cpu, more = time.time(), time.process_time(), {}
+    start, cpu, more = time.monotonic(), time.process_time(), {}
     if how == 'cascade': pred = cascade(one_a_question(df, split, fold, recipe, test, store))
     else:
         learn = trained(df, split, fold, recipe, head=how, loss='votes' if how == 'dirichlet' else 'mse')
@@ -83,7 +83,7 @@ def point(df, truth, how, fold, recipe):
                 low=s.intervals.low.rmse, high=s.intervals.high.rmse,
                 **{k: float(s.overall[k]) for k in ('mae', 'floor', 'over_floor', 'accuracy')},
                 questions=s.per_question.set_index('question').rmse.round(5).to_dict(),
-                minutes=round((time.time()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
+                minutes=round((time.monotonic()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
 
 def told(row):
     "One row in words."
