@@ -43,14 +43,15 @@ def check_table(
         ('half a question', ids[half > 0], [f'question {q}: some answers known, others not' for q in half[half > 0]]),
         ('out of range', ids[odd], [f'fractions from {a:.3g} to {b:.3g}' for a, b in zip(low[odd], high[odd])]),
         ('tree', tree.galaxy_id, [_sum_words(t) for t in tree.itertuples()]),
-        ('answer sum', ids[off], [f'the answers to a question summed to {x:.2f} before they were divided by it' for x in sums[off]]))
+        ('answer sum', ids[off], [f'answers summed to {x:.2f} before they were divided by it' for x in sums[off]]))
 
 def _sum_words(t): return f'question {t.question}: the answers sum to {t.sum:.3f}, their parent is {t.parent:.3f}'
 
 # %% ../nbs/01_cleaning.ipynb #91b6dba5
 def _findings(*found):
     "One table of (check, ids, detail or details)."
-    return pd.concat([pd.DataFrame({'galaxy_id': list(i), 'check': c, 'detail': d}, dtype=object) for c, i, d in found], ignore_index=True)
+    tables = [pd.DataFrame({'galaxy_id': list(i), 'check': c, 'detail': d}, dtype=object) for c, i, d in found]
+    return pd.concat(tables, ignore_index=True)
 
 # %% ../nbs/01_cleaning.ipynb #51efe3cc
 def _half_known(df):
@@ -61,12 +62,12 @@ def _half_known(df):
     return out
 
 # %% ../nbs/01_cleaning.ipynb #6c9f37ea
-LIMITS = {'black': .04, 'alone': .2, 'streak': .3, 'trail': .9,    # shares: of the rows or columns, of the pixels, of the side
+LIMITS = {'black': .04, 'alone': .2, 'streak': .3, 'trail': .9,     # shares of the rows, the pixels, the side, the side
           'contrast': 3., 'kinship': .3, 'twin': 1.5}               # grey levels, correlation, grey levels
 
 def measure_pixels(
     a:np.ndarray    # (h, w, 3) uint8, about 100 pixels wide
-)->dict:            # shares: black, alone, streak, trail; grey levels: dimmest and brightest channel, contrast; correlation: kinship
+)->dict:            # shares as in `LIMITS`; dimmest and brightest channel and contrast in grey levels; kinship, a correlation
     "What betrays a broken frame."
     r, g, b = a = np.ascontiguousarray(np.moveaxis(a, 2, 0)).astype('int16')
     top, peaks = np.maximum(np.maximum(r, g), b), [int(c.max()) for c in a]
@@ -74,7 +75,8 @@ def measure_pixels(
     return {'black': max(_longest_run(top.max(axis) < 4)/top.shape[1-axis] for axis in (0, 1)),
             'alone': float(max(np.count_nonzero(c > 50) for c in lead)/top.size),
             'streak': max(map(_streak, lead))/max(top.shape), 'trail': _trail(top)/max(top.shape),
-            'dimmest': min(peaks), 'brightest': max(peaks), 'contrast': float(a.mean(0).std()), 'kinship': _kinship(a.mean(0))}
+            'dimmest': min(peaks), 'brightest': max(peaks), 'contrast': float(a.mean(0).std()),
+            'kinship': _kinship(a.mean(0))}
 
 # %% ../nbs/01_cleaning.ipynb #fb0b5ccc
 def _longest_run(mask):
@@ -106,7 +108,8 @@ def _streak(lead):
 
 # %% ../nbs/01_cleaning.ipynb #12243702
 def _thin_piece(mask, share, thin=8):
-    "Length of the longest piece of a mask above `share` of the side, `thin` times as long as wide; and whether one reaches twice as far, but is broad."
+    """Length of the longest piece of a mask above `share` of the side, `thin` times as long as wide; and whether one
+    reaches twice as far, but is broad."""
     longest, broad, side = 0., False, len(mask)
     if np.count_nonzero(mask) <= 40: return longest, broad
     pieces, _ = ndimage.label(mask, np.ones((3, 3)))
@@ -122,15 +125,17 @@ def _thin_piece(mask, share, thin=8):
 # %% ../nbs/01_cleaning.ipynb #4ccad226
 def measure_image(
     path:str    # as in a catalogue
-)->dict:        # fault and detail; or width, height, mode, digest, thumbnail (24 x 24, bytes) and what `measure_pixels` gives
+)->dict:        # fault and detail; or width, height, mode, digest, thumbnail (24 x 24, bytes) and `measure_pixels`
     "What one image file shows of its faults; never raises for the file's sake."
     try: data = read_bytes(path)
     except FileNotFoundError: return {'fault': 'missing file', 'detail': path}
-    except (ValueError, OSError) as e: return {'fault': 'unreadable', 'detail': str(e) if str(path) in str(e) else f'{path}: {e}'}
+    except (ValueError, OSError) as e:
+        return {'fault': 'unreadable', 'detail': str(e) if str(path) in str(e) else f'{path}: {e}'}
     try: im, (width, height), mode = decode(path, lambda w, h: max(w, h)//100, data)
     except ValueError as e: return {'fault': 'unreadable', 'detail': str(e)}
     small = im.reduce(max(1, max(im.size)//100))
-    known = {'width': width, 'height': height, 'mode': mode, 'digest': hashlib.blake2b(data, digest_size=16).hexdigest()}
+    known = {'width': width, 'height': height, 'mode': mode,
+             'digest': hashlib.blake2b(data, digest_size=16).hexdigest()}
     return known | {'thumbnail': small.resize((24, 24), Image.BOX).tobytes()} | measure_pixels(np.asarray(small))
 
 # %% ../nbs/01_cleaning.ipynb #0f835df8
@@ -139,9 +144,11 @@ def check_images(
     workers:int|None=None       # processes; None: one a core
 )->pd.DataFrame:                # one row a finding: galaxy_id, check, detail
     "Faults in a catalogue's image files, each file read once; raises `ValueError` where it has no column path."
-    if not {'galaxy_id', 'path'} <= set(df): raise ValueError('the catalogue has no column galaxy_id or no column path: a galaxy needs both')
+    if not {'galaxy_id', 'path'} <= set(df):
+        raise ValueError('the catalogue has no column galaxy_id or no column path: a galaxy needs both')
     paths = df.path.unique()
-    m = pd.DataFrame(list(in_parallel(measure_image, paths, workers, 'checking images', chunksize=32)), index=paths).reindex(columns=_MEASURES)
+    m = pd.DataFrame(list(in_parallel(measure_image, paths, workers, 'checking images', chunksize=32)),
+                     index=paths).reindex(columns=_MEASURES)
     found = []
     for check, bad, words in [*_image_checks(m), *_twin_checks(m, df)]:
         rows = df[df.path.isin(paths[bad])]
@@ -161,24 +168,30 @@ def _image_checks(m):
     return [
         ('missing file', m.fault == 'missing file', lambda r: f'no file {r.detail}'),
         ('unreadable', m.fault == 'unreadable', lambda r: r.detail),
-        ('wrong size', known & size, lambda r: f'{r.width:.0f} x {r.height:.0f} pixels, the others {width:.0f} x {height:.0f}'),
+        ('wrong size', known & size,
+         lambda r: f'{r.width:.0f} x {r.height:.0f} pixels, the others {width:.0f} x {height:.0f}'),
         ('wrong mode', known & (m['mode'] != mode), lambda r: f'mode {r.mode}, the others {mode}'),
-        ('black band', m.black > lim['black'], lambda r: f'{r.black:.0%} of the rows or columns, in one block, are black'),
-        ('dead channel', (m.dimmest < 12)&(m.brightest > 60), lambda r: f'one colour nowhere exceeds {r.dimmest:.0f} of 255'),
+        ('black band', m.black > lim['black'],
+         lambda r: f'{r.black:.0%} of the rows or columns, in one block, are black'),
+        ('dead channel', (m.dimmest < 12)&(m.brightest > 60),
+         lambda r: f'one colour nowhere exceeds {r.dimmest:.0f} of 255'),
         ('dead channel', m.alone > lim['alone'], lambda r: f'one colour alone over {r.alone:.0%} of the picture'),
         ('uniform frame', even, lambda r: f'its brightness varies by {r.contrast:.1f} grey levels'),
-        ('noise', ~even & (m.kinship < lim['kinship']), lambda r: f'neighbouring pixels correlate by {r.kinship:.2f} only'),
+        ('noise', ~even & (m.kinship < lim['kinship']),
+         lambda r: f'neighbouring pixels correlate by {r.kinship:.2f} only'),
         ('streak', m.streak > lim['streak'], lambda r: f'a thin line of one colour, {r.streak:.0%} of the side long'),
-        ('trail', (m.trail > lim['trail']) & ~(m.streak > lim['streak']), lambda r: f'a thin line across the frame, {r.trail:.0%} of the side long')]
+        ('trail', (m.trail > lim['trail']) & ~(m.streak > lim['streak']),
+         lambda r: f'a thin line across the frame, {r.trail:.0%} of the side long')]
 
 # %% ../nbs/01_cleaning.ipynb #9cb136b7
 def _twin_checks(m, df):
     "Pictures that stand in the catalogue twice, as `_image_checks` gives them."
     same = m.digest.notna() & m.digest.duplicated(keep=False)
-    other = m[m.thumbnail.notna() & ~m.digest.duplicated() & (m.contrast >= LIMITS['contrast']) & (m.kinship >= LIMITS['kinship'])]
+    other = m[m.thumbnail.notna() & ~m.digest.duplicated() & (m.contrast >= LIMITS['contrast'])
+              & (m.kinship >= LIMITS['kinship'])]
     ids, pairs = df.drop_duplicates('path').set_index('path').galaxy_id, twins(other.thumbnail.tolist(), LIMITS['twin'])
-    of = {a: (b, d) for i, j, d in pairs for a, b in ((other.index[i], other.index[j]), (other.index[j], other.index[i]))}
-    def words(r): return f'shows the same as galaxy {ids[of[r.Index][0]]}, {of[r.Index][1]:.1f} grey levels apart: whose is it?'
+    of = {other.index[a]: (ids[other.index[b]], d) for i, j, d in pairs for a, b in ((i, j), (j, i))}
+    def words(r): return 'shows the same as galaxy {}, {:.1f} grey levels apart: whose is it?'.format(*of[r.Index])
     return [('duplicate image', same, lambda r: f'the same bytes as another image (hash {r.digest[:8]}): whose is it?'),
             ('duplicate image', m.index.isin(of) & ~same, words)]
 
@@ -235,31 +248,46 @@ class CleaningReport:
     @property
     def counts(self): # DataFrame by check: galaxies
         "Galaxies found by each check."
-        return self.table.groupby('check', sort=False).galaxy_id.nunique().sort_values(ascending=False).to_frame('galaxies')
+        n = self.table.groupby('check', sort=False).galaxy_id.nunique()
+        return n.sort_values(ascending=False).to_frame('galaxies')
 
-    def __repr__(self): return f'{self.n:,} galaxies checked, {len(self.rejected):,} rejected'+''.join(f'; {c} {n}' for c, n in self.counts.galaxies.items())
+    def _said(self, between):
+        return between.join(f'{c} {n:,}' for c, n in self.counts.galaxies.items())
+
+    def __repr__(self):
+        return f'{self.n:,} galaxies checked, {len(self.rejected):,} rejected; {self._said("; ")}'.removesuffix('; ')
 
     def _repr_html_(self, most=24):
         rows = self.rejected[~self.rejected.galaxy_id.duplicated()].head(most)
         why = self.table.groupby('galaxy_id').agg(lambda c: '; '.join(dict.fromkeys(c)))
-        cards = ''.join(_card(r.galaxy_id, r.path, why.check.get(r.galaxy_id, 'shares a rejected file'), _FOLDERS.sub('', why.detail.get(r.galaxy_id, ''))) for r in rows.itertuples())
-        return (f'<p><b>{self.n:,}</b> galaxies checked, <b>{len(self.rejected):,}</b> rejected ({len(self.rejected)/max(self.n, 1):.1%})<br>{" · ".join(f"{c} {n:,}" for c, n in self.counts.galaxies.items())}</p>'
-                f'<div style="display:flex;flex-wrap:wrap;gap:6px">{cards}</div>'
-                + (f'<p>and {len(self.rejected)-most:,} more</p>' if len(self.rejected) > most else ''))
+        why = why.reindex(rows.galaxy_id).fillna({'check': 'shares a rejected file', 'detail': ''})
+        names = why.detail.astype(str).str.replace(_FOLDERS, '', regex=True)
+        cards = ''.join(map(_card, rows.galaxy_id, rows.path, why.check, names))
+        share, more = len(self.rejected)/max(self.n, 1), len(self.rejected)-most
+        return (f'<p><b>{self.n:,}</b> galaxies checked, <b>{len(self.rejected):,}</b> rejected ({share:.1%})'
+                f'<br>{self._said(" · ")}</p><div style="display:flex;flex-wrap:wrap;gap:6px">{cards}</div>'
+                + (f'<p>and {more:,} more</p>' if more > 0 else ''))
 
 # %% ../nbs/01_cleaning.ipynb #95893fca
 def _card(galaxy_id, path, checks, detail):
     "One rejected galaxy as HTML: its picture where there is one, and why."
+    galaxy_id, checks, detail = (html.escape(str(text)) for text in (galaxy_id, checks, detail))
     try:
-        b = io.BytesIO(); open_crop(path, None, 96).save(b, 'jpeg', quality=80)
-        picture = f'<img src="data:image/jpeg;base64,{base64.b64encode(b.getvalue()).decode()}" alt="galaxy {html.escape(galaxy_id)}" width="96" height="96">'
-    except (ValueError, OSError): picture = '<div style="width:96px;height:96px;background:#ccc;color:#333;display:flex;align-items:center;justify-content:center">no picture</div>'
-    return f'<div style="width:110px;font-size:10px;overflow-wrap:anywhere" title="{html.escape(detail)}">{picture}<br><b>{html.escape(checks)}</b><br>{html.escape(galaxy_id)}</div>'
+        b = io.BytesIO()
+        open_crop(path, None, 96).save(b, 'jpeg', quality=80)
+        data = base64.b64encode(b.getvalue()).decode()
+        picture = f'<img src="data:image/jpeg;base64,{data}" alt="galaxy {galaxy_id}" width="96" height="96">'
+    except (ValueError, OSError): picture = f'<div style="{_BLANK}">no picture</div>'
+    return (f'<div style="width:110px;font-size:10px;overflow-wrap:anywhere" title="{detail}">{picture}<br>'
+            f'<b>{checks}</b><br>{galaxy_id}</div>')
+
+_BLANK = ('width:96px;height:96px;background:#ccc;color:#333;'
+          'display:flex;align-items:center;justify-content:center')
 
 # %% ../nbs/01_cleaning.ipynb #cc761613
 def average_image(
     df:pd.DataFrame,    # a catalogue
-    n:int=800           # pictures, evenly from the catalogue; missing and unreadable ones, and those of another size than the first, are left out
+    n:int=800           # pictures, evenly from the catalogue; those missing, unreadable or of another size are left out
 )->np.ndarray:          # (height, width, 3) float64, 0 to 255
     "Mean picture of `n` galaxies; raises `FileNotFoundError` where none can be read."
     total, count = None, 0
@@ -311,11 +339,13 @@ def plot_average(
     axs[0].imshow((mean/mean.max())**.5); axs[0].set_axis_off()
     axs[0].contour(gaussian_filter(mean.mean(-1), 3), [dark, bright], colors=[PALETTE[5], PALETTE[4]], linewidths=.7)
     axs[1].plot(np.abs(np.arange(w)-(w-1)/2), mean[h//2].mean(-1), '.', color=PALETTE[7], ms=2, label='middle row')
-    for side, level, colour, name in ((corner_box(mean, dark), dark, PALETTE[5], 'corners up to'), (holding_box(mean, bright), bright, PALETTE[4], 'holds all above')):
+    for side, level, colour, name in ((corner_box(mean, dark), dark, PALETTE[5], 'corners up to'),
+                                      (holding_box(mean, bright), bright, PALETTE[4], 'holds all above')):
         axs[0].add_patch(plt.Rectangle(((w-side)/2, (h-side)/2), side-1, side-1, fill=False, color=colour, lw=2))
         axs[1].axvline(side/2, color=colour, lw=2, label=f'{name} {level:g}: {side} of {w} px')
         axs[1].axhline(level, color=colour, lw=.8, ls=':')
-    axs[1].set(yscale='log', xlabel='distance from the centre, pixels', ylabel='mean value of 255'); axs[1].legend(frameon=True, framealpha=1, edgecolor='none')
+    axs[1].set(yscale='log', xlabel='distance from the centre, pixels', ylabel='mean value of 255')
+    axs[1].legend(frameon=True, framealpha=1, edgecolor='none')
     fig.suptitle(f'Average of up to {min(n, len(df)):,} galaxies, {data_title(df)}')
     return fig
 
@@ -326,23 +356,26 @@ def same_sky(
     arcsec:float=2.,            # largest separation
     grey:float=.5,              # largest mean difference of two thumbnails, levels of 255
     pictures:bool|None=None     # compare pictures; None: where no id and no position serves
-)->pd.DataFrame:                # one row a pair: a, b (galaxy ids), by ('id', 'objid', 'position' or 'picture'), distance (arcsec or grey levels)
+)->pd.DataFrame:                # one row a pair: ids a, b; by 'id', 'objid', 'position' or 'picture'; distance, arcsec or grey
     "Galaxies that stand in both catalogues, under whatever id; warns of placeholders, which are left out."
     pairs = []
     for key in ('galaxy_id', 'objid'):
         if key in a and key in b and (key == 'objid' or a.attrs.get('source') == b.attrs.get('source') is not None):
-            x, y = (pd.DataFrame({'galaxy_id': t.galaxy_id, 'k': t[key].astype(str)}) for t in (_named(a, [key]), _named(b, [key])))
+            x, y = (_named(t, [key]) for t in (a, b))
+            x, y = (pd.DataFrame({'galaxy_id': t.galaxy_id, 'k': t[key].astype(str)}) for t in (x, y))
             m = x.merge(y, on='k', suffixes=('_a', '_b'))
             pairs.append((m.galaxy_id_a, m.galaxy_id_b, 'id' if key == 'galaxy_id' else key, 0.))
     if all(c in t and t[c].notna().any() for c in ('ra', 'dec') for t in (a, b)):
         pairs.append(_by_position(_named(a, ['ra', 'dec']), _named(b, ['ra', 'dec']), arcsec))
     if pictures or pictures is None and not pairs: pairs.append(_by_picture(a, b, grey))
     none = [pd.DataFrame({'a': [], 'b': [], 'by': [], 'distance': []})]*(not pairs)
-    out = pd.concat([pd.DataFrame({'a': list(i), 'b': list(j), 'by': by, 'distance': d}) for i, j, by, d in pairs]+none, ignore_index=True)
+    tables = [pd.DataFrame({'a': list(i), 'b': list(j), 'by': by, 'distance': d}) for i, j, by, d in pairs]
+    out = pd.concat(tables+none, ignore_index=True)
     return out.drop_duplicates(['a', 'b'], ignore_index=True)
 
 # %% ../nbs/01_cleaning.ipynb #6d63e12b
-_PLACEHOLDERS = ['', '0', '-1', '-9', '-99', '-999', '-9999', '0.0', '-1.0', '-99.0', '-999.0', '-9999.0', 'nan', 'None', 'NA', 'null']
+_PLACEHOLDERS = ['', '0', '-1', '-9', '-99', '-999', '-9999', '0.0', '-1.0', '-99.0', '-999.0', '-9999.0', 'nan',
+                 'None', 'NA', 'null']
 
 def _named(t, columns, most=100): # DataFrame
     "The rows of a catalogue in which these columns name one galaxy; the others are left out, and said."
@@ -351,7 +384,8 @@ def _named(t, columns, most=100): # DataFrame
     if columns != ['galaxy_id']: filler |= known[columns].astype(str).isin(_PLACEHOLDERS).all(axis=1)
     if filler.any():
         value = ', '.join(map(str, known[columns][filler].iloc[0]))
-        warnings.warn(f'{filler.sum()} rows of {len(t)} have a placeholder for {" and ".join(columns)} ({value}) and are not compared by it')
+        warnings.warn(f'{filler.sum()} rows of {len(t)} have a placeholder for {" and ".join(columns)} ({value}) and '
+                      f'are not compared by it')
     return known[~filler]
 
 # %% ../nbs/01_cleaning.ipynb #857078c1
@@ -372,12 +406,15 @@ def _by_position(a, b, arcsec):
     def vectors(t):
         ra, dec = np.deg2rad(t.ra.to_numpy('float64')), np.deg2rad(t.dec.to_numpy('float64'))
         return np.column_stack([np.cos(dec)*np.cos(ra), np.cos(dec)*np.sin(ra), np.sin(dec)])
-    return _near(a, b, vectors(a), vectors(b), 2*np.sin(np.deg2rad(arcsec/3600)/2), 'position', lambda i, j, chord: np.rad2deg(2*np.arcsin(chord/2))*3600, p=2)
+    def angle(i, j, chord): return np.rad2deg(2*np.arcsin(chord/2))*3600
+    return _near(a, b, vectors(a), vectors(b), 2*np.sin(np.deg2rad(arcsec/3600)/2), 'position', angle, p=2)
 
 # %% ../nbs/01_cleaning.ipynb #890e0710
 def _by_picture(a, b, grey):
-    "Pairs whose thumbnails differ by less than `grey`: candidates by their quarters' means, which never differ by more than the pictures do."
-    x, y = ([np.asarray(p, 'int16') for p in in_parallel(_thumbnail, t.path.tolist(), desc='thumbnails', chunksize=64)] for t in (a, b))
+    """Pairs whose thumbnails differ by less than `grey`: candidates by their quarters' means, which never differ by
+    more than the pictures do."""
+    def thumbnails(t): return in_parallel(_thumbnail, t.path.tolist(), desc='thumbnails', chunksize=64)
+    x, y = ([np.asarray(p, 'int16') for p in thumbnails(t)] for t in (a, b))
     def quarters(t): return np.stack(t).reshape(len(t), 2, 12, 2, 12, 3).mean((2, 4)).reshape(len(t), 12)
     def distance(i, j, _): return np.array([np.abs(x[k]-y[l]).mean() for k, l in zip(i, j)])
     i, j, by, d = _near(a, b, quarters(x), quarters(y), grey*12, 'picture', distance, p=1)
