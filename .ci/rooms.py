@@ -4,7 +4,7 @@ import ast, sys
 from pathlib import Path
 from notebooks import PACKAGE, ROOT
 
-STOREYS = ['files', 'schema', 'votes', 'metrics', 'profile', 'results', 'figures', 'images', 'sky', 'simulate',
+STOREYS = ['files', 'schema', 'votes', 'metrics', 'profile', 'results', 'figures', 'images', 'overlap', 'sky', 'simulate',
            'tables',
            'sources', 'exploration', 'cleaning', 'dataloaders', 'runs', 'learner', 'encoders', 'cnn resnet vit',
            'prediction', 'embeddings', 'evaluation', 'sharing', 'browser', 'survey', 'commands',

@@ -2,8 +2,9 @@
 
     python benchmarks/mutated_pictures.py [--n 20000] [--seed 0] [--workers 2] [--out results/mutated_pictures.json]
 
-Each file is a sound picture in which bytes were changed, cut out, doubled or put in, or a number of its header replaced, all from
-one seed. It is read as cleaning reads it and as a store does. Only ValueError and OSError may leave, and cleaning raises nothing.
+Each file is a sound picture in which bytes were changed, cut out, doubled or put in, or a number of its header
+replaced, all from one seed. It is read as cleaning reads it and as a store does. Only ValueError and OSError may
+leave, and cleaning raises nothing.
 """
 import argparse, gzip, io, os, re, signal, sys, tempfile, time, warnings
 from collections import Counter
@@ -47,9 +48,11 @@ def sound():
             'PNG': pil('.png'), 'PNG, 16 bits': pil('.png', deep),
             'TIFF': pil('.tif'), 'TIFF, deflate': pil('.tif', compression='tiff_deflate'),
             'TIFF, LZW, 16 bits': pil('.tif', deep, compression='tiff_lzw'),
-            'WebP': pil('.webp', quality=80), 'WebP, lossless': pil('.webp', lossless=True), 'FITS': ('.fits', b.getvalue()),
-            'FITS, Rice': tiled('RICE_1', flux[1]), 'FITS, tiles by gzip': tiled('GZIP_2', flux), 'FITS, HCOMPRESS': tiled('HCOMPRESS_1', flux[1]),
-            'FITS, PLIO': tiled('PLIO_1', a[..., 1].astype('int16')), 'FITS, gzip': ('.fits.gz', gzip.compress(b.getvalue())),
+            'WebP': pil('.webp', quality=80), 'WebP, lossless': pil('.webp', lossless=True),
+            'FITS': ('.fits', b.getvalue()), 'FITS, Rice': tiled('RICE_1', flux[1]),
+            'FITS, tiles by gzip': tiled('GZIP_2', flux), 'FITS, HCOMPRESS': tiled('HCOMPRESS_1', flux[1]),
+            'FITS, PLIO': tiled('PLIO_1', a[..., 1].astype('int16')),
+            'FITS, gzip': ('.fits.gz', gzip.compress(b.getvalue())),
             'FITS, damaged and then packed': ('.fits.gz', b.getvalue())}
 
 

@@ -47,7 +47,9 @@ def _bytes_in_parquet(shard, row): # bytes
     date = os.stat(shard).st_mtime_ns
     try:
         for g, n in enumerate(_group_sizes(shard, date)):
-            if row >= n: row -= n; continue
+            if row >= n:
+                row -= n
+                continue
             cell = _group(shard, date, g)[row].as_py()
             cell = cell.get('bytes') if isinstance(cell, dict) else cell
             return cell if isinstance(cell, bytes) else b''
@@ -249,7 +251,8 @@ def crop_resize(
 )->Image.Image:         # square, `size` pixels wide
     """The central part of a picture, antialiased; raises `ValueError` where the picture is smaller than the crop, or
     crop or size is below 1."""
-    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
+    profile.in_range(crop, 'crop', 1, 10_000)
+    profile.in_range(size, 'size', 1, 10_000)
     if crop:
         if min(im.size) < crop:
             raise ValueError(f'a picture of {im.width} x {im.height} pixels is smaller than the crop of {crop}: give '
@@ -275,7 +278,8 @@ def open_crop(
     size:int|None=64    # side of the result, pixels; None: not resized
 )->Image.Image:         # RGB, `size` pixels wide
     "`crop_resize(open_image(path), crop, size)`, decoded at a reduced scale where that suffices; raises as both do."
-    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
+    profile.in_range(crop, 'crop', 1, 10_000)
+    profile.in_range(size, 'size', 1, 10_000)
     def shrink(w, h): return (crop or min(w, h))//size if size and min(w, h) >= (crop or 0) else 1
     im, (w, h), _ = decode(path, shrink)
     try:
@@ -409,7 +413,8 @@ def build_store(
 )->ImageStore:                  # the finished store: (n, size, size, 3) uint8, memory-mapped, in the order of `df`
     """Decode every galaxy once into one array; resumes what was interrupted; raises `ValueError` where `dest` is
     another's, `OSError` where the disk is full."""
-    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
+    profile.in_range(crop, 'crop', 1, 10_000)
+    profile.in_range(size, 'size', 1, 10_000)
     _one_row_each(df)
     if size is None: raise ValueError('size None: a store has one size, give a number of pixels')
     profile.in_range(chunk, 'chunk')
@@ -477,7 +482,9 @@ def _allocate(file, shape):
             except (AttributeError, OSError) as e:      # a system or a disk that cannot: the zeros are written
                 if getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): raise
                 for _ in range(shape[0]): f.write(bytes(math.prod(shape[1:])))
-    except OSError: file.unlink(missing_ok=True); raise
+    except OSError:
+        file.unlink(missing_ok=True)
+        raise
 
 # %% ../nbs/foundations/images.ipynb #c6e7ecf3
 def _write_chunk(job): # int
@@ -502,7 +509,8 @@ def save_images(
 )->pd.DataFrame:                # `df` with the paths of the new files
     """Crop, resize and save every galaxy; resumes what was interrupted; raises `ValueError` for an id that is no
     file name, or where `dest` is another's."""
-    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
+    profile.in_range(crop, 'crop', 1, 10_000)
+    profile.in_range(size, 'size', 1, 10_000)
     _one_row_each(df)
     for row, i in df.galaxy_id.items():
         try: component(i, 'galaxy_id')
