@@ -4,8 +4,9 @@ import ast, sys
 from pathlib import Path
 from notebooks import NBS, PACKAGE, ROOT
 
-STOREYS = ['files', 'schema', 'votes', 'metrics', 'profile', 'results', 'figures', 'images', 'overlap', 'sky', 'simulate',
-           'tables', 'fetching', 'sources', 'exploration', 'cleaning', 'dataloaders', 'runs', 'learner', 'encoders',
+STOREYS = ['files', 'schema', 'votes', 'metrics', 'profile', 'results', 'figures', 'images', 'overlap', 'sky',
+           'simulate', 'tables', 'fetching', 'sources', 'exploration', 'cleaning', 'dataloaders', 'runs', 'learner',
+           'encoders',
            'cnn resnet vit', 'prediction', 'embeddings', 'evaluation', 'sharing', 'browser', 'survey', 'commands',
            'all']      # each imports only from those before it
 LEVEL = {name: i for i, storey in enumerate(STOREYS) for name in storey.split()}
