@@ -1,12 +1,13 @@
-"""Few voted galaxies: what weak labels, and all votes at once, bring beside them. One network for two data sets, five folds.
+"""What weak labels bring where votes are few, and all votes at once: one network for two data sets, five folds.
 
     python benchmarks/few_labels.py ../shared/data/gz2_800 ../shared/data/kaggle_597 --weak ../shared/data/kaggle_20k
 
-'weak labels first': a ResNet-18 learns the five agreed classes of galaxies that have no votes, once for all folds. 'all votes at
-once': it then learns both data sets together, each kind of label by outputs of its own; what a galaxy has no votes for is masked.
-Fold k holds out fold k of both sets, from every stage; the galaxies with weak labels share no sky with either. Nothing is chosen here:
-the recipe was fixed beforehand, the last epoch counts, and all is scored with one view and with eight. A row a data set and fold goes into
-results/few_labels.json as soon as it is there; an interrupted training goes on after its last checkpoint.
+'weak labels first': a ResNet-18 learns the five agreed classes of galaxies that have no votes, once for all folds.
+'all votes at once': it then learns both data sets together, each kind of label by outputs of its own; what a galaxy
+has no votes for is masked. Fold k holds out fold k of both sets, from every stage; the galaxies with weak labels
+share no sky with either. Nothing is chosen here: the recipe was fixed beforehand, the last epoch counts, and all is
+scored with one view and with eight. A row a data set and fold goes into results/few_labels.json as soon as it is
+there; what is there is not trained again, and an interrupted training goes on after its last checkpoint.
 """
 import argparse
 import json
@@ -31,6 +32,7 @@ from galaxy_nbdev.votes import class_columns, mixed_catalogue, of_kind
 WEAK = dict(epochs=5, lr=2e-3, bs=64, size=64, crop=85)     # 85 of 96 pixels are the 212 of 424 that the others show
 VOTES = dict(epochs=60, lr=2e-3, bs=64, size=64, crop=212)
 ARCH = 'galaxy_nbdev.resnet:galaxy_resnet'
+RECIPES = ('all votes at once', 'weak labels first, all votes at once')
 
 def weak_catalogue(root):
     "Galaxies with one agreed class instead of votes, and the columns of these classes."
@@ -41,7 +43,7 @@ def weak_catalogue(root):
     return out, list(classes)
 
 def weak_start(root, seed, bf16):
-    "Weights that have learned the agreed classes, made once and shared by all folds; their file, and what is known of them."
+    "Weights that have learned the agreed classes, shared by all folds: their file, and what is known of them."
     df, vocab = weak_catalogue(root)
     words = f'{len(df)} galaxies of {df.attrs["name"]} with one of {len(vocab)} agreed classes'
     about = dict(pretrained_on=words, **WEAK, seed=seed, data=data_hash(df, vocab))
@@ -55,7 +57,8 @@ def weak_start(root, seed, bf16):
     began = time.time()
     with learn.no_bar(): learn.fit_one_cycle(WEAK['epochs'], WEAK['lr'])
     p, y = learn.get_preds()
-    known = about | {'minutes': round((time.time()-began)/60, 2), 'right': float((p.argmax(1) == y.argmax(1)).float().mean()), 'stats': dls.stats}
+    right = float((p.argmax(1) == y.argmax(1)).float().mean())
+    known = about | {'minutes': round((time.time()-began)/60, 2), 'right': right, 'stats': dls.stats}
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({k: v.contiguous() for k, v in learn.model.state_dict().items()}, file)
     note.write_text(json.dumps(known, indent=1))
@@ -63,7 +66,7 @@ def weak_start(root, seed, bf16):
 
 def scored(pred, df):
     "RMSE over all columns."
-    p, y = metrics.paired(pred, df)
+    p, y = metrics.paired_by_id(pred, df)
     return float(metrics.rmse(p, y))
 
 def train(catalogues, fold, seed, start, bf16):
@@ -88,13 +91,14 @@ def train(catalogues, fold, seed, start, bf16):
         kind = None if d.attrs['kind'] == catalogues[0].attrs['kind'] else d.attrs['kind']
         own = {tta: of_kind(p[p.galaxy_id.isin(test.galaxy_id)], kind) for tta, p in preds.items()}
         mean = d[~d.galaxy_id.isin(test.galaxy_id)][CLASSES].mean()
-        yield {'data': data_hash(d), 'name': d.attrs['name'], 'labels': d.attrs['kind'], 'split': f'k5f{fold}-s0', 'fold': fold, 'seed': seed,
-               'recipe': 'weak labels first, all votes at once' if file else 'all votes at once', 'kind': 'pretrained' if file else 'rung',
-               'builds_on': 'all votes at once' if file else None, 'rung': 2 if file else 1, 'inside': None,
-               'pretrained_on': known.get('pretrained_on'), 'trained_on': df.attrs['name'], 'settings': VOTES | {'weak': WEAK if file else None},
-               'epochs': VOTES['epochs'], 'rmse_1': scored(own[None], test), 'rmse_8': scored(own['dihedral8'], test),
-               'mean_predictor': float(metrics.rmse(np.tile(mean, (len(test), 1)), test[CLASSES])), 'galaxies': len(test),
-               'outputs': len(CLASSES), 'parameters': parameters, 'minutes': round(float(minutes), 2),
+        yield {'data': data_hash(d), 'name': d.attrs['name'], 'labels': d.attrs['kind'], 'split': f'k5f{fold}-s0',
+               'fold': fold, 'seed': seed, 'recipe': RECIPES[bool(file)], 'kind': 'pretrained' if file else 'rung',
+               'builds_on': RECIPES[0] if file else None, 'rung': 2 if file else 1, 'inside': None,
+               'pretrained_on': known.get('pretrained_on'), 'trained_on': df.attrs['name'],
+               'settings': VOTES | {'weak': WEAK if file else None}, 'epochs': VOTES['epochs'],
+               'rmse_1': scored(own[None], test), 'rmse_8': scored(own['dihedral8'], test),
+               'mean_predictor': float(metrics.rmse(np.tile(mean, (len(test), 1)), test[CLASSES])),
+               'galaxies': len(test), 'outputs': len(CLASSES), 'parameters': parameters, 'minutes': round(float(minutes), 2),
                'minutes_before': known.get('minutes', 0.), 'bf16': bf16, 'device': str(learn.dls.device)}
 
 if __name__ == '__main__':
@@ -108,10 +112,10 @@ if __name__ == '__main__':
     catalogues = [sources.catalogue(d) for d in a.data]
     start = weak_start(a.weak, a.seed, not a.fp32) if a.weak else None
     if start: print(start[1], flush=True)
-    recipe = 'weak labels first, all votes at once' if start else 'all votes at once'
     for fold in a.folds:
-        about = [dict(data=data_hash(d), recipe=recipe, fold=fold, seed=a.seed) for d in catalogues]
+        about = [dict(data=data_hash(d), recipe=RECIPES[bool(start)], fold=fold, seed=a.seed) for d in catalogues]
         if all(results.done(row, 'few_labels') for row in about): continue
         for row in train(catalogues, fold, a.seed, start, not a.fp32):
             results.keep(row, 'few_labels', ('data', 'labels', 'recipe', 'trained_on', 'fold', 'seed'))
-            print(f'{row["name"]} fold {fold} seed {a.seed}  rmse {row["rmse_1"]:.4f}  eight views {row["rmse_8"]:.4f}', flush=True)
+            print(f'{row["name"]} fold {fold} seed {a.seed}  rmse {row["rmse_1"]:.4f}  '
+                  f'eight views {row["rmse_8"]:.4f}', flush=True)

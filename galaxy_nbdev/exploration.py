@@ -33,7 +33,7 @@ def fractions(
     f = (to_conditional(df) if kind == 'conditional' else df).reindex(columns=CLASSES)
     if not min_votes: return f
     if n_votes is None and (why := lacks(df, 'votes')): raise ValueError(why)
-    return f.where((metrics.votes(df, n_votes) >= min_votes)[ANSWERS.question].to_numpy())
+    return f.where((metrics.votes_cast(df, n_votes) >= min_votes)[ANSWERS.question].to_numpy())
 
 # %% ../nbs/00_exploration.ipynb #18b30d54
 _NEEDS = {'counts': (COUNTS, 'no vote counts (columns Count1.1 to Count11.6)'),
@@ -132,7 +132,7 @@ def winners(
     df:pd.DataFrame     # a catalogue
 )->pd.DataFrame:        # (n, 11) categorical, columns 1 to 11: a class, 'deadlock', 'not asked'; missing where not known
     "The answer with most votes to each question."
-    out, votes = {}, None if lacks(df, 'counts') else metrics.votes(df)
+    out, votes = {}, None if lacks(df, 'counts') else metrics.votes_cast(df)
     for q in QUESTIONS:
         f = df.reindex(columns=q.classes).to_numpy('float64')
         known = ~np.isnan(f).any(1)
@@ -224,7 +224,7 @@ def plot_totals(
 )->plt.Figure:                  # 11 histograms
     "Histogram of the votes that each question got."
     if n_votes is None and (why := lacks(df, 'votes')): return skipped(why)
-    t = metrics.votes(df, n_votes)
+    t = metrics.votes_cast(df, n_votes)
     expected = 'expected from the galaxy\'s votes' if lacks(df, 'counts') else 'counted'
     return _histograms(df, t, np.linspace(-.5, np.nanmax(t.to_numpy())+.5, 32), f'Votes for each question ({expected})', 'votes for the question', 4)
 
@@ -290,7 +290,7 @@ def top_voted(
     if rank not in ('fraction', 'wilson'): raise ValueError(f'rank {rank!r}: choose fraction or wilson')
     if lacks(df, 'counts'): return _top_fraction(df, min_votes, rank)
     if min_votes is None: min_votes = minimum_votes(df)
-    shares, totals, best = fractions(df), metrics.votes(df), {}
+    shares, totals, best = fractions(df), metrics.votes_cast(df), {}
     for c, k in zip(CLASSES, COUNTS):
         votes = df.get(k, pd.Series(np.nan, df.index))
         score = shares[c] if rank == 'fraction' else wilson(shares[c], totals[QUESTION[c]])
@@ -601,7 +601,7 @@ def _conditions(df, c, least, min_votes, thresholds, n_votes):
         keep = keep & (f[parent] >= thresholds[q][min_votes]).to_numpy()
         yield f'{ANSWER[parent]} >= {thresholds[q][min_votes]:g}', keep
     if n_votes is not None or not lacks(df, 'votes'):
-        keep = keep & (metrics.votes(df, n_votes)[QUESTION[c]] >= min_votes).to_numpy()
+        keep = keep & (metrics.votes_cast(df, n_votes)[QUESTION[c]] >= min_votes).to_numpy()
         yield f'at least {min_votes} votes in question {QUESTION[c]}', keep
     else: yield 'votes unknown, no minimum', keep
     keep = keep & (f[c] >= least).to_numpy()

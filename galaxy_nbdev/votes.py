@@ -7,7 +7,7 @@ __all__ = ['cast_votes', 'simulate_votes', 'correspondence', 'to_campaign', 'cla
 
 # %% ../nbs/foundations/votes.ipynb #27590b1d
 import numpy as np, pandas as pd
-from .schema import read_schema, schema_of, to_conditional, to_cumulative
+from .schema import CLASSES, read_schema, schema_of, to_conditional, to_cumulative
 
 # %% ../nbs/foundations/votes.ipynb #085590cf
 def cast_votes(
@@ -47,7 +47,8 @@ def simulate_votes(
     "A survey of labels alone, down any tree; raises `ValueError` as `read_schema`."
     s, rng = read_schema(schema), np.random.default_rng([seed, 1])
     leads = {c for q in s.questions for c in q.parents}
-    weight = {q.slug: [3. if q.parents or c in leads or leads.isdisjoint(q.classes) else .3 for c in q.classes] for q in s.questions}
+    weight = {q.slug: [3. if q.parents or c in leads or leads.isdisjoint(q.classes) else .3 for c in q.classes]
+              for q in s.questions}
     p = np.concatenate([rng.dirichlet(.7*len(w)*rng.dirichlet(w), n) for w in weight.values()], axis=1)
     truth = pd.DataFrame(p, columns=s.classes).assign(galaxy_id=[f'votes-{seed}-{i}' for i in range(n)])
     truth.attrs = {'source': 'simulated votes', 'kind': 'truth', 'schema': s.note}
@@ -58,11 +59,13 @@ def simulate_votes(
 def correspondence(
     schema,         # the campaign that a catalogue is of, as `read_schema` takes it
     target='gz2'    # the campaign in whose answers it is wanted
-)->pd.DataFrame:    # one row an answer of the target: answer, from (a list of answers of `schema`), reason; answers are written question_answer
+)->pd.DataFrame:    # one row an answer of the target: answer, from (answers of `schema`), reason, as question_answer
     "How the answers of two campaigns correspond; raises `ValueError` where the file of `schema` does not say."
     s, t = read_schema(schema), read_schema(target)
     rows = s.facts.get('to', {}).get(t.name)
-    if not rows: raise ValueError(f'how {s.title} corresponds to {t.title} is not known: give a table with the columns answer, from and reason')
+    if not rows:
+        raise ValueError(f'how {s.title} corresponds to {t.title} is not known: give a table with the columns answer, '
+                         'from and reason')
     return pd.DataFrame(rows, columns=['answer', 'from', 'reason'])
 
 # %% ../nbs/foundations/votes.ipynb #36e7462a
@@ -77,41 +80,48 @@ def to_campaign(
     table = correspondence(s, t) if table is None else table
     mine, theirs = (dict(zip(x.answers.key, x.classes)) for x in (s, t))
     for word in [*table['answer'], *(a for row in table['from'] for a in row)]:
-        if word not in mine and word not in theirs: raise ValueError(f'answer {word!r} of the table stands in neither {s.title} nor {t.title}')
+        if word not in mine and word not in theirs:
+            raise ValueError(f'answer {word!r} of the table stands in neither {s.title} nor {t.title}')
     sources = {theirs[a]: [mine[x] for x in row] for a, row in zip(table['answer'], table['from'])}
     whole = [q for q in t.questions if set(q.classes) <= set(sources)]
-    read = lambda frame, name: {name[c]: frame[[n for x in sources[c] for n in [x if frame is share else s.answers['count'][x]]]].sum(axis=1, skipna=False) for q in whole for c in q.classes}
+    read = lambda frame, name: {name[c]: frame[[n for x in sources[c]
+                                                for n in [x if frame is share else s.answers['count'][x]]]].sum(axis=1,
+                                                    skipna=False) for q in whole for c in q.classes}
     share, counts = to_conditional(df), df.reindex(columns=s.counts).astype('float64')
     out = pd.DataFrame(read(share, {c: c for c in t.classes}) | read(counts, t.answers['count']), index=df.index)
     for q in whole: out[t.totals[q.number-1]] = out[t.answers['count'][q.classes]].sum(axis=1, min_count=1)
-    out = pd.concat([df.drop(columns=[c for c in [*s.classes, *s.counts, *s.totals] if c in df]), out.dropna(axis=1, how='all')], axis=1)
+    out = pd.concat([df.drop(columns=[c for c in [*s.classes, *s.counts, *s.totals] if c in df]),
+                     out.dropna(axis=1, how='all')], axis=1)
     out = out.reindex(columns=[*out.columns, *(c for q in whole for c in q.classes if c not in out)])
     out.attrs = df.attrs | {'schema': t.note, 'converted from': s.name}
     return to_cumulative(out)
 
-# %% ../nbs/foundations/votes.ipynb #6ffb845c
+# %% ../nbs/foundations/votes.ipynb #9cdc0289
 def class_columns(
     df:pd.DataFrame,        # a catalogue
     column:str              # of class names; empty where none is known
 )->pd.DataFrame:            # float32, same rows; a column 'column=value' for each class: 1, 0, or NaN where none is known
     "One agreed class a galaxy as targets beside votes, for `df.join(...)`; raises `ValueError` for a column that is not there."
-    if column not in df: raise ValueError(f'the catalogue has no column {column!r}: it has {", ".join(map(str, df.columns[:8]))}')
+    if column not in df:
+        raise ValueError(f'the catalogue has no column {column!r}: it has {", ".join(map(str, df.columns[:8]))}')
     known = df[column].notna()
     return pd.get_dummies(df[column], prefix=column, prefix_sep='=').astype('float32').where(known)
 
-# %% ../nbs/foundations/votes.ipynb #1b5770f9
+# %% ../nbs/foundations/votes.ipynb #d2c002ca
 def mixed_catalogue(
     catalogues:list         # of DataFrames, each with its kind in `attrs`
 )->pd.DataFrame:            # all galaxies; 'Class1.1' is of the first one's kind, 'Class1.1@debiased' of another
     "Catalogues of several kinds of fractions as one; raises `ValueError` for a galaxy that stands in two, or a kind not said."
-    for df in catalogues:
-        if 'kind' not in df.attrs: raise ValueError('a catalogue does not say the kind of its fractions: set df.attrs["kind"]')
+    if not all('kind' in df.attrs for df in catalogues):
+        raise ValueError('a catalogue does not say the kind of its fractions: set df.attrs["kind"]')
     kind = catalogues[0].attrs['kind']
-    named = [df.rename(columns={c: f'{c}@{df.attrs["kind"]}' for c in CLASSES if df.attrs['kind'] != kind}) for df in catalogues]
+    own = lambda df: {c: f'{c}@{df.attrs["kind"]}' for c in CLASSES if df.attrs['kind'] != kind}
+    named = [df.rename(columns=own(df)) for df in catalogues]
     out = pd.concat(named, ignore_index=True)
-    if (twice := out.galaxy_id.duplicated()).any(): raise ValueError(f'galaxy {out.galaxy_id[twice].iloc[0]} stands in two catalogues')
-    said = {k: '+'.join(dict.fromkeys(str(df.attrs.get(k, 'unknown')) for df in catalogues)) for k in ('name', 'source', 'kind')}
-    out.attrs = said
+    twice = out.galaxy_id[out.galaxy_id.duplicated()]
+    if len(twice): raise ValueError(f'galaxy {twice.iloc[0]} stands in two catalogues: keep it in one')
+    said = lambda k: '+'.join(dict.fromkeys(str(df.attrs.get(k, 'unknown')) for df in catalogues))
+    out.attrs = {k: said(k) for k in ('name', 'source', 'kind')}
     return out
 
 def of_kind(
@@ -119,7 +129,8 @@ def of_kind(
     kind:str|None=None      # of the columns that are wanted; None: those without a kind in their name
 )->pd.DataFrame:            # galaxy_id and `Class*` columns
     "The answers of one kind, under the names of the classes."
-    mine = {c: c.partition('@')[0] for c in pred if c.partition('@')[2] == (kind or '') and c.partition('@')[0] in CLASSES}
+    parts = {c: str(c).partition('@') for c in pred}
+    mine = {c: p[0] for c, p in parts.items() if p[0] in CLASSES and p[2] == (kind or '')}
     out = pred[['galaxy_id', *mine]].rename(columns=mine)
     out.attrs = dict(pred.attrs)
     return out
