@@ -41,12 +41,8 @@ def own_baselines(df):
     pred = pd.concat([baselines(df[(folds != k).to_numpy()], df[(folds == k).to_numpy()],
                                 boosted=False)['central pixels'] for k in range(5)])
     y = df[CLASSES].to_numpy()
-<<<<<<< HEAD
-    return {'mean_predictor': metrics.rmse(np.tile(np.nanmean(y, 0), (len(y), 1)), y), 'central_pixels': metrics.rmse(*metrics.paired_by_id(pred, df))}
-=======
     return {'mean_predictor': metrics.rmse(np.tile(np.nanmean(y, 0), (len(y), 1)), y),
             'central_pixels': metrics.rmse(*metrics.paired_by_id(pred, df))}
->>>>>>> hub/main
 
 def judged(learn, df):
     "RMSE with one view and with eight, and the correlation of some classes."

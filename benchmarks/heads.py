@@ -40,14 +40,9 @@ def trained(df, split, fold, recipe, vocab=None, head='sigmoid', loss='mse'):
 def one_a_question(df, split, fold, recipe, test, store):
     "The eleven networks' predictions, by question."
     shares = make_labels(df, 'conditional').reindex(columns=[c for q in QUESTIONS for c in q.classes])
-<<<<<<< HEAD
-    asked, out = metrics.enough_asked(df), {}
-    own = df.assign(**{c: shares[c].to_numpy() for c in shares}); own.attrs = df.attrs
-=======
     asked, out = metrics.enough_asked(df), {}
     own = df.assign(**{c: shares[c].to_numpy() for c in shares})
     own.attrs = df.attrs
->>>>>>> hub/main
     for q in QUESTIONS:
         use = (asked[q.number] & own[q.classes].notna().all(axis=1)).to_numpy() | (split != 'train').to_numpy()
         out[q.number] = predict(trained(own, split.where(use, 'test'), fold, recipe, q.classes), test, 'dihedral8',

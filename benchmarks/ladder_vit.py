@@ -149,14 +149,9 @@ def climb(df, settings, held, seed):
                                            counts=s['loss'] == 'votes')
     learn, about = trained(dls, VIT, network, s, seed)
     test = df[held.to_numpy()]
-<<<<<<< HEAD
-    rmse = lambda tta: metrics.rmse(*metrics.paired_by_id(predict(learn, test, tta=tta), test))
-    return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8'), 'mean_predictor': ladder_cnn.mean_predictor(df, held.to_numpy()), **about}
-=======
     rmse = lambda tta: metrics.rmse(*metrics.paired_by_id(predict(learn, test, tta=tta), test))
     return {'rmse': rmse(None), 'rmse_tta8': rmse('dihedral8'),
             'mean_predictor': ladder_cnn.mean_predictor(df, held.to_numpy()), **about}
->>>>>>> hub/main
 
 def folds(a):
     own = {k: value(v) for k, v in (o.split('=', 1) for o in a.own)}
@@ -196,16 +191,11 @@ def networks(a):
             if done(about): continue
             dls = GalaxyDataLoaders.from_catalogue(df, held, size=64, bs=s['bs'], augment=augmentation(s))
             learn, score = trained(dls, arch, settings, s | change, seed)
-<<<<<<< HEAD
-            rmse = metrics.rmse(*metrics.paired_by_id(predict_part(learn), df))
-            tell(about | score | {'rmse': rmse, 'floor': floor, 'over_floor': rmse/floor, 'images_per_second': len(dls.train_ds)*s['epochs']/(60*score['minutes'])}, 'rmse', 'over_floor', 'images_per_second')
-=======
             rmse = metrics.rmse(*metrics.paired_by_id(predict_part(learn), df))
             tell(about | score
                 | {'rmse': rmse, 'floor': floor, 'over_floor': rmse/floor,
                     'images_per_second': len(dls.train_ds)*s['epochs']/(60*score['minutes'])}, 'rmse', 'over_floor',
                     'images_per_second')
->>>>>>> hub/main
 
 # --- rows
 
