@@ -98,7 +98,8 @@ def train(catalogues, fold, seed, start, bf16):
                'settings': VOTES | {'weak': WEAK if file else None}, 'epochs': VOTES['epochs'],
                'rmse_1': scored(own[None], test), 'rmse_8': scored(own['dihedral8'], test),
                'mean_predictor': float(metrics.rmse(np.tile(mean, (len(test), 1)), test[CLASSES])),
-               'galaxies': len(test), 'outputs': len(CLASSES), 'parameters': parameters, 'minutes': round(float(minutes), 2),
+               'galaxies': len(test), 'outputs': len(CLASSES), 'parameters': parameters,
+               'minutes': round(float(minutes), 2),
                'minutes_before': known.get('minutes', 0.), 'bf16': bf16, 'device': str(learn.dls.device)}
 
 if __name__ == '__main__':

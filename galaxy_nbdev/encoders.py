@@ -42,8 +42,8 @@ ENCODERS = {    # timm's name, and the smallest side of an image that it can tak
     'EfficientNetLite2': ('tf_efficientnet_lite2', 32)}
 
 def find_encoder(
-    name:str    # a key of `ENCODERS` (case, blanks, - and _ do not matter), a name of timm, or 'hf_hub:owner/repository'
-)->tuple:       # timm's name, the configuration of its weights, arguments for timm, the Hub's repository (None: elsewhere)
+    name:str    # a key of `ENCODERS` (case, blanks, - and _ do not matter), a name of timm, 'hf_hub:owner/repository'
+)->tuple:       # timm's name, the configuration of its weights, arguments for timm, the Hub's repository (or None)
     "What timm, or the Hub, says of an encoder; raises `ValueError` for a name that is none, and as `hub_file`."
     if name.startswith(('hf_hub:', 'hf-hub:')):
         repository = name.partition(':')[2]
@@ -63,7 +63,7 @@ def find_encoder(
 # %% ../nbs/foundations/encoders.ipynb #c5d22a79
 def encoder_input(
     name:str    # as `find_encoder` takes it
-)->dict:        # size, pixels, and stats, mean and deviation of R, G, B: for `GalaxyDataLoaders.from_catalogue(df, **…)`
+)->dict:        # size, pixels, and stats, mean and deviation of R, G, B: for `from_catalogue(df, **...)`
     "The images that an encoder's pretrained weights expect; raises as `find_encoder`."
     found = resolve_data_config(pretrained_cfg=find_encoder(name)[1])
     return {'size': found['input_size'][-1], 'stats': (list(found['mean']), list(found['std']))}
@@ -102,7 +102,7 @@ def hub_file(
     repository:str,     # 'owner/name', or 'owner/name@revision'
     file:str            # inside the repository
 )->Path:                # on this machine
-    "A file of the Hub, fetched where it is missing; raises `ConnectionError` where it cannot be, `ValueError` where there is none."
+    "A file of the Hub, fetched where it is missing; raises `ConnectionError`, or `ValueError` where there is none."
     name, _, revision = repository.partition('@')
     fetch = lambda **more: Path(hf_hub_download(name, file, revision=revision or None, **more))
     try: return fetch(local_files_only=True)
@@ -117,13 +117,16 @@ def hub_file(
 def read_tensors(
     path            # a file of tensors: safetensors, or torch's own format with nothing but tensors in it
 )->dict:            # name: tensor
-    "Weights of a file, without running what else may be in it; raises `FileNotFoundError`, or `ValueError` for a damaged file."
+    "Weights of a file, no code of it is run; raises `FileNotFoundError`, or `ValueError` for a damaged file."
     path = Path(path)
     if not path.exists(): raise FileNotFoundError(f'no weights at {path}')
     regular(path)
-    try: new = load_file(path) if path.suffix == '.safetensors' else torch.load(path, map_location='cpu', weights_only=True)
+    try:
+        safe = path.suffix == '.safetensors'
+        new = load_file(path) if safe else torch.load(path, map_location='cpu', weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, OSError) as e:
-        raise ValueError(f'{path} is no whole file of tensors ({str(e).splitlines()[0][:200]}): fetch or save it again') from None
+        why = str(e).partition('\n')[0][:200]
+        raise ValueError(f'{path} is no whole file of tensors ({why}): fetch or save it again') from None
     if not isinstance(new, dict) or not all(isinstance(v, torch.Tensor) for v in new.values()):
         raise ValueError(f'{path} holds more than named tensors: save the state_dict of the network alone')
     return new
@@ -136,7 +139,8 @@ def by_order(
     "Tensors under other names, by their places; raises `ValueError` where there are more or fewer."
     counter = lambda k: k.endswith('num_batches_tracked')
     values, names = [v for k, v in tensors.items() if not counter(k)], [k for k in names if not counter(k)]
-    if len(values) != len(names): raise ValueError(f'{len(values)} tensors where the network has {len(names)}: of another network')
+    if len(values) != len(names):
+        raise ValueError(f'{len(values)} tensors where the network has {len(names)}: they are of another network')
     return dict(zip(names, values))
 
 # %% ../nbs/foundations/encoders.ipynb #d3f66ff9
@@ -144,7 +148,7 @@ def load_weights(
     net:nn.Module,  # made by `galaxy_encoder`
     path            # of a file, as `read_tensors` takes it
 )->nn.Module:       # the same network
-    "Weights from a file; those of the head only where they fit. Raises as `read_tensors`, or `ValueError` naming what does not belong."
+    "Weights from a file; those of the head where they fit. Raises as `read_tensors`, and names what does not belong."
     own, head, new = net.state_dict(), np.atleast_1d(net.pretrained_cfg['classifier']).tolist(), read_tensors(path)
     if Path(path).suffix == '.pth': new = by_order(new, own)
     fits = lambda k: k in own and own[k].shape == new[k].shape
@@ -171,13 +175,14 @@ def packaged_weights(
 
 # %% ../nbs/foundations/encoders.ipynb #4a86ea95
 HUB_OWNERS = {'timm': 'no', 'mwalmsley': 'yes'}     # whether their encoders have seen Galaxy Zoo's votes
-SOURCES = {'hart16': 'yes', 'gz2': 'yes', 'hf': 'yes', 'kaggle': 'no', 'simulated': 'no'}  # Kaggle's training set itself is allowed
+SOURCES = {'hart16': 'yes', 'gz2': 'yes', 'hf': 'yes', 'kaggle': 'no', 'simulated': 'no'}  # Kaggle's own are allowed
 
-def _owner_has_seen(repository): return HUB_OWNERS.get(str(repository).split('/')[0], 'not stated') if repository else 'no'
+def _owner_has_seen(repository):
+    return HUB_OWNERS.get(repository.split('/')[0], 'not stated') if repository else 'no'
 
 def seen_by(
     path    # of weights; beside those of a run stand its settings
-)->dict:    # pretrained_on, words: the data set, with what the run itself started from; seen_votes: 'yes', 'no' or 'not stated'
+)->dict:    # pretrained_on, the data set with what the run itself started from; seen_votes: 'yes', 'no' or 'not stated'
     "What weights have seen; raises `ValueError` for damaged settings."
     file = Path(path).with_name('settings.json')
     if not file.exists(): return {'pretrained_on': f'not stated ({Path(path).name})', 'seen_votes': 'not stated'}
@@ -215,7 +220,8 @@ def _pretrained(arch, about, repository):
 def _sized(arch, about, size):
     "Arguments for timm that an image size asks for; raises `ValueError` for a size that the network cannot take."
     least = {a: n for a, n in ENCODERS.values()}.get(arch, 0)
-    if size and size < least: raise ValueError(f'{arch} takes images from {least} pixels on, not of {size}: give size={least} or more')
+    if size and size < least:
+        raise ValueError(f'{arch} takes images from {least} pixels on, not of {size}: give size={least} or more')
     return {'img_size': size} if size and about.get('fixed_input_size') else {}
 
 # %% ../nbs/foundations/encoders.ipynb #58219734
@@ -227,16 +233,18 @@ def galaxy_encoder(
     pretrained_on:str=None, # what these weights have seen; None: what is known of them
     seen_votes:str=None,    # whether Galaxy Zoo votes of other galaxies were among it: 'yes', 'no'; None: what is known
     size:int=None,          # side of the images, pixels; None: it is not checked
-    **settings              # for `timm.create_model`: drop_rate, drop_path_rate, global_pool ...; none that names a file
+    **settings              # for `timm.create_model`: drop_rate, drop_path_rate ...; none that names a file
 )->nn.Module:               # gives logits
-    "Any encoder of timm; raises `ValueError` (name, size, weights that do not fit), `ConnectionError` (not to be fetched)."
+    "Any encoder of timm; raises `ValueError` for a name, size, setting or weights, `ConnectionError` without a network."
     if refused := [k for k in settings if k in FILE_SETTINGS]:
-        raise ValueError(f'{refused[0]} may lead to a file that runs code: give weights="model.safetensors", or pretrained=True')
+        raise ValueError(f'{refused[0]} may lead to a file that runs code: give weights="model.safetensors", '
+                         'or pretrained=True')
     if pretrained and weights: raise ValueError('pretrained=True and weights= are two sources of weights: give one')
     arch, about, args, repository = find_encoder(name)
     args = _sized(arch, about, size) | args | settings
     file, about = _pretrained(arch, about, repository) if pretrained else (weights, about)
-    net = timm.create_model(arch, pretrained=pretrained and not file, pretrained_cfg=about or None, num_classes=n_out, **args)
+    fetch = pretrained and not file
+    net = timm.create_model(arch, pretrained=fetch, pretrained_cfg=about or None, num_classes=n_out, **args)
     if file: load_weights(net, file)
     where = 'ImageNet-1k' if arch in PACKAGED else repository or arch
     known = {'pretrained_on': where, 'seen_votes': _owner_has_seen(repository)} if pretrained else \
@@ -263,7 +271,7 @@ def fit_gradually(self:Learner,
     cbs=None,           # fastai callbacks
     start_epoch:int=0   # epochs that are done already
 ):
-    "One cycle with gradual unfreezing (arXiv:1801.06146), for `train_run(fit='fit_gradually')`; raises `ValueError` for a network without groups."
+    "One cycle with gradual unfreezing, as `train_run(fit=)` takes it; raises `ValueError` for a network without groups."
     if self.opt is None: self.splitter = encoder_groups
     if len(encoder_groups(self.model)) < 2 or self.opt is not None and len(self.opt.param_lists) < 2:
         raise ValueError('gradual unfreezing needs groups of layers: take a network of galaxy_encoder')

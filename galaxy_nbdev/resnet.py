@@ -18,8 +18,9 @@ def galaxy_resnet(
     pretrained:bool=False,  # weights of ImageNet, fetched
     **settings              # for `galaxy_encoder`: weights, pretrained_on
 )->nn.Module:               # (n, 3, size, size) -> (n, n_out) logits, for any size from 32 pixels on
-    "A residual network (He et al. 2016, doi:10.1109/CVPR.2016.90); raises `ValueError` for another depth, and as `galaxy_encoder`."
+    "A residual network (He et al. 2016); raises `ValueError` for another depth, and as `galaxy_encoder`."
     if depth not in DEPTHS: raise ValueError(f'a ResNet of depth {depth}: choose one of {DEPTHS}')
-    net = galaxy_encoder(f'resnet{depth}', n_out, pretrained, zero_init_last=False, **settings)    # torchvision's start, not timm's
+    start = dict(zero_init_last=False)      # torchvision's first weights, not timm's
+    net = galaxy_encoder(f'resnet{depth}', n_out, pretrained, **start | settings)
     net.remember.pop('name', None)
     return net

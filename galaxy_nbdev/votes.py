@@ -100,8 +100,8 @@ def to_campaign(
 def class_columns(
     df:pd.DataFrame,        # a catalogue
     column:str              # of class names; empty where none is known
-)->pd.DataFrame:            # float32, same rows; a column 'column=value' for each class: 1, 0, or NaN where none is known
-    "One agreed class a galaxy as targets beside votes, for `df.join(...)`; raises `ValueError` for a column that is not there."
+)->pd.DataFrame:            # float32, same rows; for each class a column 'column=value': 1, 0, or NaN where unknown
+    "One agreed class a galaxy as targets beside votes, for `df.join(...)`; raises `ValueError` without that column."
     if column not in df:
         raise ValueError(f'the catalogue has no column {column!r}: it has {", ".join(map(str, df.columns[:8]))}')
     known = df[column].notna()
@@ -111,7 +111,7 @@ def class_columns(
 def mixed_catalogue(
     catalogues:list         # of DataFrames, each with its kind in `attrs`
 )->pd.DataFrame:            # all galaxies; 'Class1.1' is of the first one's kind, 'Class1.1@debiased' of another
-    "Catalogues of several kinds of fractions as one; raises `ValueError` for a galaxy that stands in two, or a kind not said."
+    "Catalogues of several kinds of fractions as one; raises `ValueError` for a galaxy in two, or a kind not said."
     if not all('kind' in df.attrs for df in catalogues):
         raise ValueError('a catalogue does not say the kind of its fractions: set df.attrs["kind"]')
     kind = catalogues[0].attrs['kind']
