@@ -236,7 +236,7 @@ def _scored(model, pred, df, draws):
     s, raw = score(pred, df, draws=draws), df.attrs.get('kind') == 'raw'
     row = {'model': model, 'rmse': s.overall.rmse, **s.intervals.loc['rmse', ['low', 'high']]}
     row |= s.overall[['over_floor', 'mae', 'accuracy']].to_dict()
-    row |= {'volunteers': s.overall.volunteers if raw else np.nan, 'labels': df.attrs['kind']}
+    row |= {'volunteers': s.overall.volunteers if raw else np.nan, 'labels': df.attrs.get('kind', 'unknown')}
     return row | {k: int(s.overall[k]) for k in ('galaxies', 'outputs')}
 
 def _run_row(run, df, draws):
