@@ -42,23 +42,14 @@ def own_baselines(df):
                                boosted=False)['central pixels']
     pred = pd.concat([part(k) for k in range(5)])
     y = df[CLASSES].to_numpy()
-<<<<<<< HEAD
     mean = np.tile(np.nanmean(y, 0), (len(y), 1))
     return {'mean_predictor': metrics.rmse(mean, y), 'central_pixels': metrics.rmse(*metrics.paired_by_id(pred, df))}
-=======
-    return {'mean_predictor': metrics.rmse(np.tile(np.nanmean(y, 0), (len(y), 1)), y),
-            'central_pixels': metrics.rmse(*metrics.paired_by_id(pred, df))}
->>>>>>> hub/main
 
 def judged(learn, df):
     "RMSE with one view and with eight, and the correlation of some classes."
     p, y = (t.to_numpy() for t in metrics.paired_by_id(predict(learn, df, tta='dihedral8'), df))
     at = [CLASSES.index(c) for c in SHOWN]
-<<<<<<< HEAD
     return {'rmse_1': metrics.rmse(*metrics.paired_by_id(predict(learn, df), df)), 'rmse_8': metrics.rmse(p, y),
-=======
-    return {'rmse': metrics.rmse(*metrics.paired_by_id(predict(learn, df), df)), 'rmse_tta8': metrics.rmse(p, y),
->>>>>>> hub/main
             'correlation': {c: float(np.corrcoef(p[:, i], y[:, i])[0, 1]) for c, i in zip(SHOWN, at)}}
 
 def cross(name, df, other_name, other, seed, bf16):

@@ -54,11 +54,11 @@ def weak_start(root, seed, bf16):
     dls = GalaxyDataLoaders.from_catalogue(df, split, size=WEAK['size'], crop=WEAK['crop'], bs=WEAK['bs'], vocab=vocab)
     learn = galaxy_learner(dls, ARCH, loss='bce', seed=seed, bf16=bf16, depth=18)
     torch.manual_seed(seed)
-    began = time.time()
+    began = time.monotonic()
     with learn.no_bar(): learn.fit_one_cycle(WEAK['epochs'], WEAK['lr'])
     p, y = learn.get_preds()
     right = float((p.argmax(1) == y.argmax(1)).float().mean())
-    known = about | {'minutes': round((time.time()-began)/60, 2), 'right': right, 'stats': dls.stats}
+    known = about | {'minutes': round((time.monotonic()-began)/60, 2), 'right': right, 'stats': dls.stats}
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({k: v.contiguous() for k, v in learn.model.state_dict().items()}, file)
     note.write_text(json.dumps(known, indent=1))

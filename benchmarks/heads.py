@@ -14,12 +14,7 @@ import argparse, os, sys, tempfile, time
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_curve'))
-<<<<<<< HEAD
-from galaxy_nbdev import images, metrics, results, sources
-=======
-import numpy as np
-from galaxy_nbdev import confidence, images, metrics, profile, sources
->>>>>>> hub/main
+from galaxy_nbdev import confidence, images, metrics, results, sources
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, with_counts
 from galaxy_nbdev.evaluation import score
 from galaxy_nbdev.prediction import cascade, concentrations, predict
@@ -76,7 +71,7 @@ def point(df, truth, how, fold, recipe):
     test = df[(split == 'valid').to_numpy()]
     test.attrs = df.attrs
     store = images.build_store(df, size=recipe['size'])
-    start, cpu, more = time.time(), time.process_time(), {}
+    start, cpu, more = time.monotonic(), time.process_time(), {}
     if how == 'cascade': pred = cascade(one_a_question(df, split, fold, recipe, test, store))
     else:
         learn = trained(df, split, fold, recipe, head=how, loss='votes' if how == 'dirichlet' else 'mse')
@@ -88,7 +83,7 @@ def point(df, truth, how, fold, recipe):
                 low=s.intervals.low.rmse, high=s.intervals.high.rmse,
                 **{k: float(s.overall[k]) for k in ('mae', 'floor', 'over_floor', 'accuracy')},
                 questions=s.per_question.set_index('question').rmse.round(5).to_dict(),
-                minutes=round((time.time()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
+                minutes=round((time.monotonic()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
 
 def told(row):
     "One row in words."

@@ -56,7 +56,7 @@ def learner(dls, fold, recipe):
 def point(df, fold, share, recipe):
     "Train on a share; the score of the galaxies held out."
     dls, test = loaders(df, fold, share, recipe)
-    n, start, cpu = len(dls.train_ds), time.time(), time.process_time()
+    n, start, cpu = len(dls.train_ds), time.monotonic(), time.process_time()
     learn, epochs = learner(dls, fold, recipe), max(1, round(recipe['steps']*recipe['bs']/n))
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, recipe['lr'])
     s = score(predict(learn, test, 'dihedral8', store=images.build_store(df, size=recipe['size'])), test)
@@ -65,7 +65,7 @@ def point(df, fold, share, recipe):
                 high=s.intervals.high.rmse,
                 floor=s.overall.floor, outputs=int(s.overall.outputs),
                 mean_predictor=metrics.rmse(np.tile(mean, (len(test), 1)), test[CLASSES]),
-                minutes=round((time.time()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2))
+                minutes=round((time.monotonic()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2))
 
 def estimate(df, fold, share, recipe):
     "Minutes of processor time that a point will take, from two epochs after a first one."

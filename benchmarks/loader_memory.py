@@ -33,13 +33,13 @@ def held():
 
 def epoch(dls):
     "Seconds of an epoch, and what was held in it, asked once a second."
-    began, seen, last = time.time(), [], 0.
+    began, seen, last = time.monotonic(), [], 0.
     for _ in dls.train:
-        if time.time()-last > 1:
+        if time.monotonic()-last > 1:
             seen.append(held())
-            last = time.time()
+            last = time.monotonic()
     highest = lambda k: round(max(s[k] for s in seen))
-    return {'seconds': round(time.time()-began, 1), 'samples': len(seen), 'own MB, highest': highest('Pss_Anon'),
+    return {'seconds': round(time.monotonic()-began, 1), 'samples': len(seen), 'own MB, highest': highest('Pss_Anon'),
             'mapped MB, highest': highest('Pss_File')}
 
 if __name__ == '__main__':

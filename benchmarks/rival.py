@@ -55,7 +55,7 @@ def train(arch, x, y, epochs, lr, seed=0, plain=False, bf16=False, bs=64):
     if bf16: net = net.to(memory_format=torch.channels_last)
     opt = torch.optim.AdamW(net.parameters(), lr, weight_decay=.05)
     rate = torch.optim.lr_scheduler.OneCycleLR(opt, lr, epochs*math.ceil(len(x)/bs))
-    began = time.time()
+    began = time.monotonic()
     for _ in range(epochs):
         net.train()
         for batch in torch.randperm(len(x)).split(bs):
@@ -67,7 +67,7 @@ def train(arch, x, y, epochs, lr, seed=0, plain=False, bf16=False, bs=64):
             opt.step()
             opt.zero_grad()
             rate.step()
-    return net.eval(), (time.time()-began)/60
+    return net.eval(), (time.monotonic()-began)/60
 
 @torch.no_grad()
 def predict(net, x):
