@@ -146,7 +146,8 @@ def wheel():
                cwd=copy_tree(Path(t)/'copy'))
     file, = WHEEL.glob('*.whl')
     held = {n for n in zipfile.ZipFile(file).namelist() if '.dist-info/' not in n}
-    own = {str(p.relative_to(ROOT)) for pattern in ('*.py', 'campaigns/*.json') for p in (ROOT/'galaxy_nbdev').rglob(pattern)}
+    own = {str(p.relative_to(ROOT)) for pattern in ('*.py', 'campaigns/*.json')
+           for p in (ROOT/'galaxy_nbdev').rglob(pattern)}
     need(held == own, f'too much in the wheel: {sorted(held-own)}; missing from it: {sorted(own-held)}')
     always, extra = wheel_requirements(file)
     dists, lacking = packages_distributions(), []

@@ -1,9 +1,11 @@
-"""Recipes for a ResNet-18 compared where no real galaxy is: 640 simulated ones to train on, as many as a fold of gz2_800 leaves, and 1,000 others to score.
+"""Recipes for a ResNet-18 compared where no real galaxy is: 640 simulated ones to train on, as many as a fold of
+gz2_800 leaves, and 1,000 others to score.
 
     python benchmarks/choose_resnet.py mixup=0.4 size=96
 
-One recipe a call: that of the rung '+ 120 epochs' of benchmarks/ladder_resnet.py, and what the call changes. A choice made here is clean for every
-fold of real galaxies. Each row goes into results/choose_resnet.json, one writer at a time; minutes are those of the epochs, with as many threads as recorded.
+One recipe a call: that of the rung '+ 120 epochs' of benchmarks/ladder_resnet.py, and what the call changes. A
+choice made here is clean for every fold of real galaxies. Each row goes into results/choose_resnet.json, one writer
+at a time; minutes are those of the epochs, with as many threads as recorded.
 """
 import json, os, sys
 from pathlib import Path
@@ -25,7 +27,8 @@ TRAIN, WATCHED, TEST = 640, 64, 1000    # the watched ones are in the history of
 if __name__ == '__main__':
     own = {k: value(v) for k, v in (o.split('=', 1) for o in sys.argv[1:])}
     if unknown := set(own)-set(BASE)-{'size'}: sys.exit(f'{", ".join(unknown)}: choose among {", ".join(BASE)}, size')
-    df = sources.catalogue(simulate_survey(6000, 77, Path(os.environ['GALAXY_HOME'])/f'pretraining-v{VERSION}-n6000', layout='simulated'))
+    df = sources.catalogue(simulate_survey(6000, 77, Path(os.environ['GALAXY_HOME'])/f'pretraining-v{VERSION}-n6000',
+                                           layout='simulated'))
     train, test = df.iloc[:TRAIN+WATCHED].reset_index(drop=True), df.iloc[TRAIN+WATCHED:][:TEST].reset_index(drop=True)
     watched = kfold_ids(train.galaxy_id) < 0
     watched.iloc[TRAIN:] = True
@@ -35,6 +38,8 @@ if __name__ == '__main__':
     if folder.exists(): load_model(learn.model, folder/'weights.safetensors')
     else: train_run(learn, recipe.replace(' ', '_'), s['epochs'], lr=s['lr'], seed=seed)
     where = profile.provenance()
-    keep({'data': data_hash(df), 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'rung': 1, 'recipe': recipe, 'settings': s, 'train': TRAIN, 'scored': TEST, 'fold': 0, 'seed': seed} | scored(learn, test)
-         | {'minutes': read_history(folder).seconds.sum()/60} | {k: where[k] for k in ('version', 'git', 'threads', 'load', 'date')}, RESULTS)
+    keep({'data': data_hash(df), 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'rung': 1, 'recipe': recipe,
+          'settings': s, 'train': TRAIN, 'scored': TEST, 'fold': 0, 'seed': seed} | scored(learn, test)
+         | {'minutes': read_history(folder).seconds.sum()/60}
+         | {k: where[k] for k in ('version', 'git', 'threads', 'load', 'date')}, RESULTS)
     print(RESULTS.read_text()[-900:])

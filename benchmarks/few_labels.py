@@ -73,7 +73,7 @@ def all_votes(catalogues):
     return out
 
 def scored(pred, df):
-    p, y = metrics.paired(pred, df)
+    p, y = metrics.paired_by_id(pred, df)
     return metrics.rmse(p, y)
 
 def train(catalogues, fold, seed, start, bf16):

@@ -1,12 +1,15 @@
 """How much does another galaxy teach? RMSE against the number of training galaxies, simulated and real.
 
-    python benchmarks/learning_curve.py --real ../shared/data/gz2_800            # both curves, about 25 minutes on one thread
-    python benchmarks/learning_curve.py --real ../shared/data/gz2_800 --estimate # times three epochs of every point, trains nothing, writes nothing
+    python benchmarks/learning_curve.py --real ../shared/data/gz2_800            # both curves, about 25 minutes on
+    one thread
+    python benchmarks/learning_curve.py --real ../shared/data/gz2_800 --estimate # times three epochs of every point,
+    trains nothing, writes nothing
 
-Three times: fold k of five is held out, and of the others an eighth, a quarter, a half and all are trained on, with seed k; the smaller
-choices are parts of the larger. The network is the course project's CNN with the tree head; every point takes the same number of steps, so that fewer galaxies are
-seen more often. The score is of eight views of the galaxies held out. Nothing is chosen by it: the recipe was fixed beforehand.
-Every point goes to results/learning_curve.json as it ends; points that are there are not run again.
+Three times: fold k of five is held out, and of the others an eighth, a quarter, a half and all are trained on, with
+seed k; the smaller choices are parts of the larger. The network is the course project's CNN with the tree head;
+every point takes the same number of steps, so that fewer galaxies are seen more often. The score is of eight views
+of the galaxies held out. Nothing is chosen by it: the recipe was fixed beforehand. Every point goes to
+results/learning_curve.json as it ends; points that are there are not run again.
 """
 import argparse, json, os, sys, tempfile, time
 from pathlib import Path
@@ -56,15 +59,19 @@ def point(df, fold, share, recipe):
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, recipe['lr'])
     s = score(predict(learn, test, 'dihedral8', store=images.build_store(df, size=recipe['size'])), test)
     mean = df[(chosen(df, fold, share) == 'train').to_numpy()][CLASSES].mean()
-    return dict(n_train=n, n_test=len(test), epochs=epochs, rmse=s.overall.rmse, low=s.intervals.low.rmse, high=s.intervals.high.rmse, floor=s.overall.floor, outputs=int(s.overall.outputs),
-                mean_predictor=metrics.rmse(np.tile(mean, (len(test), 1)), test[CLASSES]), minutes=round((time.time()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2))
+    return dict(n_train=n, n_test=len(test), epochs=epochs, rmse=s.overall.rmse, low=s.intervals.low.rmse,
+                high=s.intervals.high.rmse, floor=s.overall.floor, outputs=int(s.overall.outputs),
+                mean_predictor=metrics.rmse(np.tile(mean, (len(test), 1)), test[CLASSES]),
+                minutes=round((time.time()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2))
 
 def estimate(df, fold, share, recipe):
     "Minutes of processor time that a point will take, from two epochs after a first one."
     dls, _ = loaders(df, fold, share, recipe)
     learn = learner(dls, fold, recipe)
     with learn.no_bar(), learn.no_logging():
-        learn.fit(1, recipe['lr']); cpu = time.process_time(); learn.fit(2, recipe['lr'])
+        learn.fit(1, recipe['lr'])
+        cpu = time.process_time()
+        learn.fit(2, recipe['lr'])
     return (time.process_time()-cpu)/2*round(recipe['steps']*recipe['bs']/len(dls.train_ds))/60
 
 def rows(file): return json.loads(file.read_text())['runs'] if file.exists() else []
@@ -72,28 +79,41 @@ def rows(file): return json.loads(file.read_text())['runs'] if file.exists() els
 def keep(row, file):
     "Add a row, whole or not at all."
     file.parent.mkdir(exist_ok=True); new = file.with_suffix('.new')
-    new.write_text(json.dumps({'provenance': profile.provenance(torch=torch.__version__, sky_version=VERSION), 'runs': rows(file)+[row]}, indent=1)+'\n'); os.replace(new, file)
+    new.write_text(json.dumps({'provenance': profile.provenance(torch=torch.__version__, sky_version=VERSION),
+                               'runs': rows(file)+[row]}, indent=1)+'\n')
+    os.replace(new, file)
 
 def surveys(real, galaxies):
     "The catalogues, by name."
-    return {'simulated': sources.catalogue('simulated', n=galaxies)} | ({'real': sources.catalogue(real)} if real else {})
+    return {'simulated': sources.catalogue('simulated', n=galaxies)} | ({'real': sources.catalogue(real)} if real
+                                                                        else {})
 
 def main(real, galaxies, folds, shares, steps, ask, results):
     recipe = RECIPE | {'steps': steps}
     for name, df in surveys(real, galaxies).items():
-        if ask: print(f'{name}: {[round(estimate(df, 0, s, recipe), 2) for s in shares]} minutes of processor time for the shares {shares}, times {len(folds)} folds', flush=True); continue
+        if ask:
+            print(f'{name}: {[round(estimate(df, 0, s, recipe), 2) for s in shares]} minutes of processor time for '
+                  f'the shares {shares}, times {len(folds)} folds', flush=True)
+            continue
         for fold in folds:
             for share in shares:
-                about = {'survey': name, 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'data': data_hash(df), 'share': share, 'fold': fold, 'seed': fold} | recipe
+                about = {'survey': name, 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'data': data_hash(df),
+                         'share': share, 'fold': fold, 'seed': fold} | recipe
                 if any(about.items() <= r.items() for r in rows(results)): continue
                 where = profile.provenance()
-                row = about | point(df, fold, share, recipe) | {k: where[k] for k in ('version', 'git', 'threads', 'load', 'date')}
-                keep(row, results); print('{survey}, {labels} labels, fold {fold}: {n_train} galaxies, {epochs} epochs, RMSE {rmse:.4f} ({low:.4f} to {high:.4f}), {minutes} minutes'.format(**row), flush=True)
+                row = about | point(df, fold, share,
+                                    recipe) | {k: where[k] for k in ('version', 'git', 'threads', 'load', 'date')}
+                keep(row, results)
+                print('{survey}, {labels} labels, fold {fold}: {n_train} galaxies, {epochs} epochs, RMSE {rmse:.4f} '
+                      '({low:.4f} to {high:.4f}), {minutes} minutes'.format(**row), flush=True)
 
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument('--real', help='folder of a real data set'); a.add_argument('--galaxies', type=int, default=2000, help='simulated galaxies')
-    a.add_argument('--folds', type=int, nargs='+', default=[0, 1, 2]); a.add_argument('--shares', type=float, nargs='+', default=SHARES)
-    a.add_argument('--steps', type=int, default=RECIPE['steps']); a.add_argument('--estimate', dest='ask', action='store_true')
+    a.add_argument('--real', help='folder of a real data set')
+    a.add_argument('--galaxies', type=int, default=2000, help='simulated galaxies')
+    a.add_argument('--folds', type=int, nargs='+', default=[0, 1, 2])
+    a.add_argument('--shares', type=float, nargs='+', default=SHARES)
+    a.add_argument('--steps', type=int, default=RECIPE['steps'])
+    a.add_argument('--estimate', dest='ask', action='store_true')
     a.add_argument('--results', type=Path, default=RESULTS)
     main(**vars(a.parse_args()))

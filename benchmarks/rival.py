@@ -33,9 +33,11 @@ def augment(x):
     "Turn, mirror, zoom 0.8-1.2, shift 4 %, brighten 0.8-1.2."
     n = len(x)
     angle, zoom, mirror = 2*math.pi*torch.rand(n), 1/(.8+.4*torch.rand(n)), torch.where(torch.rand(n) < .5, 1., -1.)
-    rows = torch.stack([zoom*mirror*angle.cos(), -zoom*angle.sin(), zoom*mirror*angle.sin(), zoom*angle.cos()], 1).view(n, 2, 2)
+    rows = torch.stack([zoom*mirror*angle.cos(), -zoom*angle.sin(), zoom*mirror*angle.sin(), zoom*angle.cos()],
+                       1).view(n, 2, 2)
     maps = torch.cat([rows, .08*(torch.rand(n, 2, 1)-.5)], 2)
-    x = F.grid_sample(x, F.affine_grid(maps, x.shape, align_corners=False), padding_mode='reflection', align_corners=False)
+    x = F.grid_sample(x, F.affine_grid(maps, x.shape, align_corners=False), padding_mode='reflection',
+                      align_corners=False)
     return x*(.8+.4*torch.rand(n, 1, 1, 1))
 
 def load(df, crop=212, size=64):
@@ -59,7 +61,9 @@ def train(arch, x, y, epochs, lr, seed=0, plain=False, bf16=False, bs=64):
             if bf16: xb = xb.contiguous(memory_format=torch.channels_last)
             with torch.autocast('cpu', torch.bfloat16, enabled=bf16): out = net(xb)
             F.mse_loss(out.float().sigmoid(), y[batch]).backward()
-            opt.step(); opt.zero_grad(); rate.step()
+            opt.step()
+            opt.zero_grad()
+            rate.step()
     return net.eval(), (time.time()-began)/60
 
 @torch.no_grad()
@@ -76,9 +80,13 @@ def run(df, x, y, arch, fold, seed=0, plain=False, bf16=False, epochs=None):
     net, minutes = train(arch, x[~held], y[~held], **recipe, seed=seed, plain=plain, bf16=bf16)
     views, truth = predict(net, x[held]), y[held]
     rmse = lambda p: float((p-truth).square().mean().sqrt())
-    return {'data': data_hash(df), 'split': f'k5f{fold}-s0', 'model': f'plain PyTorch {arch}{" plain" if plain else ""}', 'rmse': rmse(views[0]), 'rmse_tta8': rmse(views.mean(0)),
-            'over_floor': rmse(views[0])/noise_floor(df[held.numpy()]), 'mae': float((views[0]-truth).abs().mean()), 'parameters': sum(w.numel() for w in net.parameters()),
-            'outputs': len(CLASSES), 'galaxies': len(truth), 'epochs': recipe['epochs'], 'minutes': round(minutes, 2), 'device': 'cpu', 'seed': seed, 'bf16': bf16, 'labels': df.attrs['kind'],
+    return {'data': data_hash(df), 'split': f'k5f{fold}-s0',
+        'model': f'plain PyTorch {arch}{" plain" if plain else ""}', 'rmse': rmse(views[0]),
+        'rmse_tta8': rmse(views.mean(0)),
+            'over_floor': rmse(views[0])/noise_floor(df[held.numpy()]), 'mae': float((views[0]-truth).abs().mean()),
+            'parameters': sum(w.numel() for w in net.parameters()),
+            'outputs': len(CLASSES), 'galaxies': len(truth), 'epochs': recipe['epochs'], 'minutes': round(minutes, 2),
+            'device': 'cpu', 'seed': seed, 'bf16': bf16, 'labels': df.attrs['kind'],
             'mean_predictor': rmse(y[~held].mean(0))}
 
 def keep(row):
@@ -87,13 +95,19 @@ def keep(row):
     same = ('data', 'split', 'model', 'epochs', 'seed', 'labels')
     runs = [r for r in old if any(r[k] != row[k] for k in same)] + [row]
     new = RESULTS.with_suffix('.new')
-    new.write_text(json.dumps({'provenance': profile.provenance(torch=torch.__version__), 'runs': sorted(runs, key=lambda r: [str(r[k]) for k in same])}, indent=1))
+    new.write_text(json.dumps({'provenance': profile.provenance(torch=torch.__version__),
+                               'runs': sorted(runs, key=lambda r: [str(r[k]) for k in same])}, indent=1))
     os.replace(new, RESULTS)
 
 if __name__ == '__main__':
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('data'); ap.add_argument('--arch', default='cnn', choices=RECIPES); ap.add_argument('--folds', type=int, nargs='+', default=[0])
-    ap.add_argument('--seed', type=int, default=0); ap.add_argument('--epochs', type=int); ap.add_argument('--plain', action='store_true'); ap.add_argument('--bf16', action='store_true')
+    ap = argparse.ArgumentParser(description=__doc__.partition('\n\n')[0])
+    ap.add_argument('data')
+    ap.add_argument('--arch', default='cnn', choices=RECIPES)
+    ap.add_argument('--folds', type=int, nargs='+', default=[0])
+    ap.add_argument('--seed', type=int, default=0)
+    ap.add_argument('--epochs', type=int)
+    ap.add_argument('--plain', action='store_true')
+    ap.add_argument('--bf16', action='store_true')
     a = ap.parse_args()
     df = sources.catalogue(a.data)
     x, y = load(df)

@@ -62,7 +62,7 @@ class GalaxyBrowser:
         self.df, self.per_page, self.size, self.page, self._kept = df.reset_index(drop=True), per_page, size, 0, []
         self.df.attrs = df.attrs
         self.shares = to_conditional(self.df)[CLASSES]
-        self.votes = None if n_votes is None and lacks(df, 'votes') else metrics.votes(self.df, n_votes)
+        self.votes = None if n_votes is None and lacks(df, 'votes') else metrics.votes_cast(self.df, n_votes)
         self._picture = functools.lru_cache(2048)(self._encode)
         self._widgets(); self._filter()
 
@@ -215,7 +215,7 @@ class ErrorBrowser:
         per_page:int=6      # pictures on a page
     ):
         import ipywidgets as w
-        self.p, self.y = metrics.paired(pred, df)
+        self.p, self.y = metrics.paired_by_id(pred, df)
         self.paths, self.per_page, self.page = df.set_index('galaxy_id').path, per_page, 0
         self.column = w.Dropdown(options=[('all classes', '')]+[(f'{c[5:]} {ANSWERS.answer[c]}', c) for c in self.p], description='class')
         self.order = w.Dropdown(options=self.ORDERS[:2], description='order')

@@ -117,9 +117,9 @@ def _tta(tta): # str, int or None
 # %% ../nbs/foundations/commands.ipynb #b9585a8a
 def _in_partitions(data): # bool
     "Is this a parquet file, or a folder of them that is no data set of a known layout?"
-    from galaxy_nbdev.sources import READERS
+    from galaxy_nbdev.sources import reader_of
     root = Path(data).expanduser()
-    return root.suffix == '.parquet' or data != 'simulated' and not any(any(root.glob(f)) for f in READERS) and any(root.rglob('*.parquet'))
+    return root.suffix == '.parquet' or data != 'simulated' and reader_of(root) is None and any(root.rglob('*.parquet'))
 
 # %% ../nbs/foundations/commands.ipynb #4c9b59dd
 def _predict_partitions(run, data, dest, how, n, workers):

@@ -18,7 +18,7 @@ from matplotlib.colors import LogNorm
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from tqdm.auto import tqdm
-from . import files, images, metrics, profile, results, sources
+from . import confidence, files, images, metrics, profile, results, sources
 from .dataloaders import data_hash, kfold_ids
 from .figures import PALETTE, data_title, literal, picture_sheet, placed_by_hand, question_title, show_galaxy
 from .prediction import cascade, predict
@@ -75,14 +75,14 @@ def calibration(self:Score,
 @patch
 def volunteers(self:Score)->pd.DataFrame: # by question, and overall: n, low, high (95 %)
     "How many volunteers the predictions are worth, where labels are raw votes."
-    return metrics.volunteers(self.pred, self.df, self.n_votes)
+    return metrics.worth_in_volunteers(self.pred, self.df, self.n_votes)
 
 @patch
 def compare(self:Score,
     other           # `Score` of another model, for the same galaxies
 )->pd.DataFrame:    # one row a headline: a, b, change, low, high (95 %)
-    "What changes with the other model, on the same draws of the same galaxies; raises as `metrics.compare`."
-    return metrics.compare(self.pred, other.pred, self.df, self.n_votes)
+    "What changes with the other model, on the same draws of the same galaxies; raises as `metrics.compare_predictions`."
+    return metrics.compare_predictions(self.pred, other.pred, self.df, self.n_votes)
 
 # %% ../nbs/06_evaluation.ipynb #ac2fd1d2
 def score(
@@ -318,7 +318,7 @@ def ensemble_table(
     half = kfold_ids(df.galaxy_id, 2, seed=1)
     part = lambda k: {n: q[q.galaxy_id.isin(half.index[half == k])] for n, q in preds.items()}
     first, second = part(0), part(1)
-    best = min(first, key=lambda n: metrics.rmse(*metrics.paired(first[n], df)))
+    best = min(first, key=lambda n: metrics.rmse(*metrics.paired_by_id(first[n], df)))
     weights = metrics.stack_weights(first, df)
     by = pd.DataFrame({n: metrics.per_question(q, df).rmse for n, q in first.items()}).idxmin(axis=1)
     words = ', '.join(f'{w:.2f} {n}' for n, w in weights[weights > .005].items())
@@ -327,7 +327,7 @@ def ensemble_table(
     if set(CLASSES) & set(second[best]) == {c for k in by.index for c in QUESTIONS[k-1].classes}:
         words = ', '.join(f'{n} {k}' for n, k in by.groupby(by).size().items())
         made['question by question'] = cascade({k: second[n] for k, n in by.items()}), words
-    compared = lambda q: metrics.compare(second[best], q, df, metrics.assumed_votes(df)[0], draws).loc['rmse']
+    compared = lambda q: metrics.compare_predictions(second[best], q, df, metrics.assumed_votes(df)[0], draws).loc['rmse']
     rows = {name: [*compared(q)[['b', 'change', 'low', 'high']], of] for name, (q, of) in made.items()}
     return pd.DataFrame.from_dict(rows, orient='index', columns=['rmse', 'change', 'low', 'high', 'made_of'])
 
@@ -341,10 +341,10 @@ def plot_predicted_confusion(
     q = QUESTIONS[number-1]
     known = df[df.galaxy_id.isin(pred.galaxy_id)].dropna(subset=q.classes)
     pred = pred[pred.galaxy_id.isin(known.galaxy_id)]
-    n, k = metrics.confusion(known, known, number, soft=False).sum(axis=1), len(q.answers)
+    n, k = metrics.question_confusion(known, known, number, soft=False).sum(axis=1), len(q.answers)
     fig, axes = plt.subplots(1, 2, figsize=(8, 1.3+.33*k), sharey=True)
     for ax, t, title in zip(axes, [known, pred], ['the volunteers', 'the network']):
-        m = metrics.confusion(t, known, number)
+        m = metrics.question_confusion(t, known, number)
         ax.imshow(m, vmin=0, vmax=1, aspect='auto')
         for (i, j), v in np.ndenumerate(m):
             words = dict(ha='center', va='center', fontsize=8, color='white' if v < .5 else '#222222')
@@ -366,13 +366,13 @@ def plot_predicted_correlation(
 )->plt.Figure:          # closed, two panels
     "Correlation of every class with every other: of the votes among themselves, and of the predictions with the votes."
     known = df[df.galaxy_id.isin(pred.galaxy_id)]
-    p, y = metrics.paired(pred, known)
+    p, y = metrics.paired_by_id(pred, known)
     number = ANSWERS.question[p.columns].to_numpy()
     first = np.flatnonzero(np.diff(number, prepend=0))
     middle = [(number == n).nonzero()[0].mean() for n in number[first]]
     fig, axes = plt.subplots(1, 2, figsize=(8, 4.1), sharey=True)
     for ax, t, title in zip(axes, [y, p], ['votes with votes', 'predictions (down) with votes (across)']):
-        im = ax.imshow(metrics.correlation(t.reset_index(), known), vmin=-1, vmax=1, cmap='RdBu_r')
+        im = ax.imshow(metrics.prediction_correlation(t.reset_index(), known), vmin=-1, vmax=1, cmap='RdBu_r')
         for line in (ax.axhline, ax.axvline):
             for k in first[1:]: line(k-.5, color='white', lw=.8)
         ax.set_xticks(middle, number[first])
@@ -392,7 +392,7 @@ def plot_density(
     df:pd.DataFrame     # a catalogue with the same galaxies
 )->plt.Figure:          # closed, a panel a class, eight in a row
     "Galaxies by voted and predicted fraction, a panel a class, logarithmic in their number."
-    p, y = metrics.paired(pred, df)
+    p, y = metrics.paired_by_id(pred, df)
     n, rows = len(p.columns), -(-len(p.columns)//8)
     tall, most = 1.12*rows+.45, max(10, len(p)/4)
     fig, axes = plt.subplots(rows, 8, figsize=(8, tall), sharex=True, sharey=True, squeeze=False)
@@ -419,7 +419,7 @@ def galaxy_errors(
     df:pd.DataFrame     # a catalogue with the same galaxies
 )->pd.Series:           # RMSE of each galaxy over its classes, indexed by galaxy_id, worst first
     "How wrong each galaxy is; raises `ValueError` where the tables cannot be paired."
-    p, y = metrics.paired(pred, df)
+    p, y = metrics.paired_by_id(pred, df)
     return pd.Series(np.sqrt(np.nanmean((p-y)**2, axis=1)), p.index, name='rmse').sort_values(ascending=False)
 
 def _binned(v, k):
@@ -435,7 +435,7 @@ def plot_residuals(
     "Error of a galaxy, and bias of 'featured', against what is measured on its picture."
     known = df[df.galaxy_id.isin(pred.galaxy_id)]
     m = picture_measures(known).set_index(known.galaxy_id)
-    square, (p, y) = galaxy_errors(pred, known)[m.index]**2, metrics.paired(pred, known)
+    square, (p, y) = galaxy_errors(pred, known)[m.index]**2, metrics.paired_by_id(pred, known)
     fig, axes = plt.subplots(1, 3, figsize=(8, 2.9), sharey=True)
     names = {'brightness': 'brightness, ln(grey levels)', 'r90': 'radius (90 % of light), px of 64',
              'red_blue': 'colour of the centre, ln(red/blue)'}
@@ -477,7 +477,7 @@ def plot_galaxies(
     """Galaxies with the highest or lowest error, with what volunteers and network say on the way down the tree.
     Raises `ValueError` for another `which`."""
     if which not in ('worst', 'best'): raise ValueError(f'which={which!r}: choose worst or best')
-    e, (p, y) = galaxy_errors(pred, df), metrics.paired(pred, df)
+    e, (p, y) = galaxy_errors(pred, df), metrics.paired_by_id(pred, df)
     e, paths = e.head(n) if which == 'worst' else e.tail(n)[::-1], df.set_index('galaxy_id').path
     fig, axes = picture_sheet(len(e), 3, 2.15, 1.2)
     for ax, (i, v) in zip(axes, e.items()):

@@ -21,7 +21,7 @@ from .figures import show_galaxy, skipped, small_panels
 from .images import open_image, thumbnail
 from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, SUMMARY, summary_label, tied_pairs, to_conditional
 
-# %% ../nbs/00_exploration.ipynb #ecc788dd
+# %% ../nbs/00_exploration.ipynb #0a32c034
 def fractions(
     df:pd.DataFrame,            # a catalogue
     kind:str='conditional',     # 'conditional' (of those asked) or 'cumulative' (of all)
@@ -33,11 +33,11 @@ def fractions(
     f = (to_conditional(df) if kind == 'conditional' else df).reindex(columns=CLASSES)
     if not min_votes: return f
     if n_votes is None and (why := lacks(df, 'votes')): raise ValueError(why)
-    return f.where((metrics.votes(df, n_votes) >= min_votes)[ANSWERS.question].to_numpy())
+    return f.where((metrics.votes_cast(df, n_votes) >= min_votes)[ANSWERS.question].to_numpy())
 
-_UNCOUNTED = 'no number of votes: pass n_votes= (44 is assumed for Kaggle), and say so beside the result'
 _NEEDS = {'counts': (COUNTS, 'no vote counts (columns Count1.1 to Count11.6)'),
-          'votes': (['n_votes', *COUNTS], _UNCOUNTED), 'sky': (['ra', 'dec'], 'no positions (columns ra, dec)')}
+          'votes': (['n_votes', *COUNTS], 'no number of votes: pass n_votes= (44 is assumed for Kaggle), and say so'),
+          'sky': (['ra', 'dec'], 'no positions (columns ra, dec)')}
 
 def lacks(
     df:pd.DataFrame,    # a catalogue
@@ -124,12 +124,12 @@ def plot_tree(
     ax.set_axis_off()
     return fig
 
-# %% ../nbs/00_exploration.ipynb #e874f10c
+# %% ../nbs/00_exploration.ipynb #e2cd569b
 def winners(
     df:pd.DataFrame     # a catalogue
 )->pd.DataFrame:        # (n, 11) categorical: a class, 'deadlock', 'not asked'; missing where not known
     "The answer with most votes to each question."
-    out, votes = {}, None if lacks(df, 'counts') else metrics.votes(df)
+    out, votes = {}, None if lacks(df, 'counts') else metrics.votes_cast(df)
     for q in QUESTIONS:
         f = df.reindex(columns=q.classes).to_numpy('float64')
         known = ~np.isnan(f).any(1)
@@ -221,7 +221,7 @@ def _ticks(ax, bins, n, left, bottom):
     ax.set_xticks(x if bottom else [], [f'{v:g}' for v in x] if bottom else [])
     ax.set_xlim(min(bins[0], 0), bins[-1])
 
-# %% ../nbs/00_exploration.ipynb #77d1bff3
+# %% ../nbs/00_exploration.ipynb #8fd90a26
 def plot_counts(
     df:pd.DataFrame     # a catalogue with `Count*` columns
 )->plt.Figure:          # 37 histograms
@@ -237,7 +237,7 @@ def plot_totals(
 )->plt.Figure:                  # 11 histograms
     "Histogram of the votes that each question got."
     if n_votes is None and (why := lacks(df, 'votes')): return skipped(why)
-    t = metrics.votes(df, n_votes)
+    t = metrics.votes_cast(df, n_votes)
     expected = "expected from the galaxy's votes" if lacks(df, 'counts') else 'counted'
     bins = np.linspace(-.5, np.nanmax(t.to_numpy())+.5, 32)
     return _histograms(df, t, bins, f'Votes for each question ({expected})', 'votes for the question', 4)
@@ -281,14 +281,14 @@ def plot_mean_fractions(
     fig.suptitle(f'Mean fraction of each answer, {data_title(df)}')
     return fig
 
-# %% ../nbs/00_exploration.ipynb #c892980a
+# %% ../nbs/00_exploration.ipynb #09ac9970
 def answer_votes(
     df:pd.DataFrame     # a catalogue with `Count*` columns, or `n_votes`
 )->pd.DataFrame:        # (n, 37) votes for each answer, by class; NaN where not known
     "Votes for each answer: as counted, else as its fraction and the galaxy's votes let expect; raises `ValueError`."
     if not lacks(df, 'counts'): return df.reindex(columns=COUNTS).set_axis(CLASSES, axis=1)
     if why := lacks(df, 'votes'): raise ValueError(why)
-    return fractions(df)*metrics.votes(df)[ANSWERS.question].to_numpy()
+    return fractions(df)*metrics.votes_cast(df)[ANSWERS.question].to_numpy()
 
 def minimum_votes(
     df:pd.DataFrame     # as `answer_votes` takes it
@@ -305,7 +305,7 @@ def wilson(
     "Lower end of the interval of a proportion, Wilson 1927."
     return (p+z*z/(2*n)-z*np.sqrt(p*(1-p)/n+z*z/(4*n*n)))/(1+z*z/n)
 
-# %% ../nbs/00_exploration.ipynb #93fcba62
+# %% ../nbs/00_exploration.ipynb #985a3067
 def top_voted(
     df:pd.DataFrame,                # a catalogue
     min_votes:float|None=None,      # votes for the answer that a winner needs more than; None: `minimum_votes(df)`
@@ -319,7 +319,7 @@ def top_voted(
         raise ValueError(f'{unknown[:-1]}: min_votes= and rank="wilson" need them')
     if unknown or rank == 'plain': return _top_plain(df, unknown)
     if min_votes is None: min_votes = minimum_votes(df)
-    shares, totals, votes, best = fractions(df), metrics.votes(df), answer_votes(df), {}
+    shares, totals, votes, best = fractions(df), metrics.votes_cast(df), answer_votes(df), {}
     for c in CLASSES:
         score = shares[c] if rank == 'fraction' else wilson(shares[c], totals[QUESTION[c]])
         t = pd.DataFrame({'score': score.round(6), 'votes': votes[c], 'galaxy_id': df.galaxy_id})[votes[c] > min_votes]
@@ -597,7 +597,7 @@ def class_of(
     names = f'{", ".join(SAMPLES)}, or an answer: {", ".join(words)}'
     raise ValueError(f'no sample {name!r}: choose a class, one of {names}')
 
-# %% ../nbs/00_exploration.ipynb #e29caafb
+# %% ../nbs/00_exploration.ipynb #5e5017a2
 def _conditions(df, c, least, min_votes, thresholds, n_votes):
     "Each condition of a sample in words, with the galaxies that meet it and all before."
     f, keep, path = to_conditional(df), np.ones(len(df), bool), lineage(c)
@@ -609,7 +609,7 @@ def _conditions(df, c, least, min_votes, thresholds, n_votes):
         keep = keep & (f[parent] >= thresholds[q][min_votes]).to_numpy()
         yield f'{ANSWER[parent]} >= {thresholds[q][min_votes]:g}', keep
     if n_votes is not None or not lacks(df, 'votes'):
-        keep = keep & (metrics.votes(df, n_votes)[QUESTION[c]] >= min_votes).to_numpy()
+        keep = keep & (metrics.votes_cast(df, n_votes)[QUESTION[c]] >= min_votes).to_numpy()
         yield f'at least {min_votes} votes in question {QUESTION[c]}', keep
     else: yield 'votes unknown, no minimum', keep
     keep = keep & (f[c] >= least).to_numpy()

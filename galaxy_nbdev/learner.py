@@ -482,7 +482,7 @@ def run_metrics(
     score = {}
     for i, part in enumerate(['train', 'valid']):
         df = learn.dls[i].items
-        p, y = metrics.paired(pred[pred.split == part].drop(columns='split'), df)
+        p, y = metrics.paired_by_id(pred[pred.split == part].drop(columns='split'), df)
         score |= {part: metrics.rmse(p, y), f'{part}_mae': metrics.mae(p, y), f'n_{part}': len(df)}
     floor = noise_floor(df[['n_votes', *learn.dls.vocab]]) if 'n_votes' in df else None
     return {'rmse': score['valid'], 'mae': score['valid_mae'], 'rmse_train': score['train'], 'over_floor': floor and score['valid']/floor,

@@ -55,7 +55,7 @@ def submission(
     "A file for Kaggle's challenge; raises `ValueError` for models that saw other volunteers' votes, other ids, missing classes, or fractions out of [0, 1]."
     if why := _not_for_kaggle(pred.attrs): raise ValueError(f'no submission: {why}')
     if lacking := [c for c in CLASSES if c not in pred]: raise ValueError(f'the predictions lack {lacking}: Kaggle wants all 37 classes')
-    metrics.paired(pred, pred)
+    metrics.paired_by_id(pred, pred)
     if not pred.galaxy_id.str.fullmatch(r'\d+').all(): raise ValueError(f'galaxy_id {pred.galaxy_id[~pred.galaxy_id.str.fullmatch(r"[0-9]+")].iloc[0]!r} is none of Kaggle\'s: they are whole numbers')
     if sample is not None:
         ids = set(pd.read_csv(sample, usecols=['GalaxyID'], dtype=str).GalaxyID); mine = set(pred.galaxy_id)

@@ -47,7 +47,8 @@ def simulate_votes(
     "A survey of labels alone, down any tree; raises `ValueError` as `read_schema`."
     s, rng = read_schema(schema), np.random.default_rng([seed, 1])
     leads = {c for q in s.questions for c in q.parents}
-    weight = {q.slug: [3. if q.parents or c in leads or leads.isdisjoint(q.classes) else .3 for c in q.classes] for q in s.questions}
+    weight = {q.slug: [3. if q.parents or c in leads or leads.isdisjoint(q.classes) else .3 for c in q.classes]
+              for q in s.questions}
     p = np.concatenate([rng.dirichlet(.7*len(w)*rng.dirichlet(w), n) for w in weight.values()], axis=1)
     truth = pd.DataFrame(p, columns=s.classes).assign(galaxy_id=[f'votes-{seed}-{i}' for i in range(n)])
     truth.attrs = {'source': 'simulated votes', 'kind': 'truth', 'schema': s.note}
@@ -58,11 +59,13 @@ def simulate_votes(
 def correspondence(
     schema,         # the campaign that a catalogue is of, as `read_schema` takes it
     target='gz2'    # the campaign in whose answers it is wanted
-)->pd.DataFrame:    # one row an answer of the target: answer, from (a list of answers of `schema`), reason; answers are written question_answer
+)->pd.DataFrame:    # one row an answer of the target: answer, from (answers of `schema`), reason, as question_answer
     "How the answers of two campaigns correspond; raises `ValueError` where the file of `schema` does not say."
     s, t = read_schema(schema), read_schema(target)
     rows = s.facts.get('to', {}).get(t.name)
-    if not rows: raise ValueError(f'how {s.title} corresponds to {t.title} is not known: give a table with the columns answer, from and reason')
+    if not rows:
+        raise ValueError(f'how {s.title} corresponds to {t.title} is not known: give a table with the columns answer, '
+                         'from and reason')
     return pd.DataFrame(rows, columns=['answer', 'from', 'reason'])
 
 # %% ../nbs/foundations/votes.ipynb #36e7462a
@@ -77,14 +80,18 @@ def to_campaign(
     table = correspondence(s, t) if table is None else table
     mine, theirs = (dict(zip(x.answers.key, x.classes)) for x in (s, t))
     for word in [*table['answer'], *(a for row in table['from'] for a in row)]:
-        if word not in mine and word not in theirs: raise ValueError(f'answer {word!r} of the table stands in neither {s.title} nor {t.title}')
+        if word not in mine and word not in theirs:
+            raise ValueError(f'answer {word!r} of the table stands in neither {s.title} nor {t.title}')
     sources = {theirs[a]: [mine[x] for x in row] for a, row in zip(table['answer'], table['from'])}
     whole = [q for q in t.questions if set(q.classes) <= set(sources)]
-    read = lambda frame, name: {name[c]: frame[[n for x in sources[c] for n in [x if frame is share else s.answers['count'][x]]]].sum(axis=1, skipna=False) for q in whole for c in q.classes}
+    read = lambda frame, name: {name[c]: frame[[n for x in sources[c]
+                                                for n in [x if frame is share else s.answers['count'][x]]]].sum(axis=1,
+                                                    skipna=False) for q in whole for c in q.classes}
     share, counts = to_conditional(df), df.reindex(columns=s.counts).astype('float64')
     out = pd.DataFrame(read(share, {c: c for c in t.classes}) | read(counts, t.answers['count']), index=df.index)
     for q in whole: out[t.totals[q.number-1]] = out[t.answers['count'][q.classes]].sum(axis=1, min_count=1)
-    out = pd.concat([df.drop(columns=[c for c in [*s.classes, *s.counts, *s.totals] if c in df]), out.dropna(axis=1, how='all')], axis=1)
+    out = pd.concat([df.drop(columns=[c for c in [*s.classes, *s.counts, *s.totals] if c in df]),
+                     out.dropna(axis=1, how='all')], axis=1)
     out = out.reindex(columns=[*out.columns, *(c for q in whole for c in q.classes if c not in out)])
     out.attrs = df.attrs | {'schema': t.note, 'converted from': s.name}
     return to_cumulative(out)
