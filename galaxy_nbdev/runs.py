@@ -15,6 +15,7 @@ from ipywidgets import widgets
 from matplotlib.ticker import LogLocator
 from . import profile
 from .dataloaders import data_hash
+from .sources import needs
 
 # %% ../nbs/foundations/runs.ipynb #5a1d8910
 def run_folder(
@@ -23,8 +24,13 @@ def run_folder(
     seed:int=0      # of training
 )->Path:            # runs/<profile>/<data set>-<kind>/<recipe>-<split>-s<seed> under `profile.home()`
     "Where a run lies once it is finished."
-    d, split = learn.dls, re.sub(r'-s(\d+)$', r's\1', learn.dls.split)
-    return profile.home()/'runs'/profile.current().name/f'{d.attrs["name"]}-{d.attrs["kind"]}'/f'{recipe}-{split}-s{seed}'
+    split = re.sub(r'-s(\d+)$', r's\1', learn.dls.split)
+    return _of_data(learn.dls)/f'{recipe}-{split}-s{seed}'
+
+def _of_data(df): # Path
+    "The folder of all runs of a data set and kind of label; raises `ValueError` where these are not named."
+    needs(df, 'name', 'kind')
+    return profile.home()/'runs'/profile.current().name/f'{df.attrs["name"]}-{df.attrs["kind"]}'
 
 # %% ../nbs/foundations/runs.ipynb #9284e201
 def read_run(
@@ -81,7 +87,8 @@ def held_out(
     if not file.exists(): raise FileNotFoundError(f'no finished run at {run}')
     pred = pd.read_parquet(file)
     out, s = pred[pred.split == part].drop(columns='split').reset_index(drop=True), json.loads(settings.read_text())
-    out.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'], 'encoder': f'{s["arch"]} {s["settings"]}'}
+    out.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'],
+                 'encoder': f'{s["arch"]} {s["settings"]}', 'seen votes': s['settings'].get('seen_votes', 'no')}
     return out
 
 # %% ../nbs/foundations/runs.ipynb #c5935142
@@ -89,7 +96,7 @@ def finished_runs(
     df:pd.DataFrame # a catalogue
 )->list:            # folders, sorted by name
     "The finished runs of these galaxies and labels, in the profile in force."
-    folder = profile.home()/'runs'/profile.current().name/f'{df.attrs["name"]}-{df.attrs["kind"]}'
+    folder = _of_data(df)
     made_of = lambda f: json.loads((f/'provenance.json').read_text())['data']
     found = [f for f in sorted(folder.glob('*')) if f.suffix not in ('.part', '.old') and (f/'provenance.json').exists()]
     return [f for f in found if made_of(f) == data_hash(df)]
