@@ -25,11 +25,13 @@ def as_text(
         whole = (values[known] % 1 == 0) & (values[known].abs() < 2**53)
         if not whole.all(): raise _rounded(values[known][~whole].iloc[0], what)
         return values.where(known, 0).astype('int64').astype(str).where(known, '')
-    text = values.map(lambda v: v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v)).where(known, '')
-    if len(text) and (text.str.fullmatch(_SCIENTIFIC) | ~known).all() and known.any():
-        raise _rounded(text[known].iloc[0], what)
-    if (text.str.fullmatch(r'\d+\.0') | (text == '')).all(): text = text.str.removesuffix('.0')
-    return text.astype(str)
+    if not isinstance(values.dtype, pd.StringDtype):
+        values = values.map(lambda v: v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v))
+    text = values.where(known, '').astype(str)
+    # the first hundred tell for almost every table
+    all_are = lambda how: text[known].head(100).str.fullmatch(how).all() and text[known].str.fullmatch(how).all()
+    if known.any() and all_are(_SCIENTIFIC): raise _rounded(text[known].iloc[0], what)
+    return text.str.removesuffix('.0') if known.any() and all_are(r'\d+\.0') else text
 
 def _rounded(value, what): # ValueError
     return ValueError(f'{what} {value} was saved as a floating-point number and has lost digits: '
