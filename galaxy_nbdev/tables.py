@@ -204,8 +204,7 @@ def _typed(t, path, text, numbers): # DataFrame
     for c in text:
         try: t[c] = as_text(t[c], c)
         except ValueError as e: raise ValueError(f'{path}, column {c}: {e}') from None
-    for c in numbers: t[c] = to_number(t[c], path, c)
-    return t
+    return t.assign(**{c: to_number(t[c], path, c) for c in numbers})
 
 def to_number(
     values:pd.Series,   # of a table; the index counts its rows
@@ -213,6 +212,7 @@ def to_number(
     column:str          # the column's
 )->pd.Series:           # float32; NaN: missing
     "Numbers; raises `ValueError` that names the table, the row and the value where one is none."
+    if pd.api.types.is_numeric_dtype(values): return values.astype('float32')
     number = pd.to_numeric(values, errors='coerce')
     bad = (values.notna() & number.isna() & (values.astype(str).str.strip() != '')).to_numpy()
     if bad.any():
