@@ -1,9 +1,11 @@
-"""Damaged pictures of every kind that is read: what is raised, and how long a file takes; writes results/mutated_pictures.json.
+"""Damaged pictures of every kind that is read: what is raised, and how long a file takes; writes
+results/mutated_pictures.json.
 
     python benchmarks/mutated_pictures.py [--n 20000] [--seed 0] [--workers 2] [--out results/mutated_pictures.json]
 
-Each file is a sound picture in which bytes were changed, cut out, doubled or put in, or a number of its header replaced, all from
-one seed. It is read as cleaning reads it and as a store does. Only ValueError and OSError may leave, and cleaning raises nothing.
+Each file is a sound picture in which bytes were changed, cut out, doubled or put in, or a number of its header
+replaced, all from one seed. It is read as cleaning reads it and as a store does. Only ValueError and OSError may
+leave, and cleaning raises nothing.
 """
 import argparse, gzip, io, os, re, signal, sys, tempfile, time, warnings
 from collections import Counter

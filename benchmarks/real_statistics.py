@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]; sys.path.insert(0, str(ROOT))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 from galaxy_nbdev import __version__
 from galaxy_nbdev.files import write_text
 from galaxy_nbdev.results import results_file
@@ -23,13 +24,12 @@ def catalogue(counts):
     "Raw cumulative fractions, counts and totals from an (n, 37) array of counts."
     df = pd.DataFrame(counts, columns=COUNTS)
     for q, t in zip(QUESTIONS, TOTALS): df[t] = df[[c.replace('Class', 'Count') for c in q.classes]].sum(axis=1)
-    f = pd.DataFrame({c: df[k]/df[f'Total{ANSWERS.question[c]}'].where(lambda t: t > 0)
-                      for c, k in zip(CLASSES, COUNTS)})
+    f = pd.DataFrame({c: df[k]/df[f'Total{ANSWERS.question[c]}'].where(lambda t: t > 0) for c,
+                      k in zip(CLASSES, COUNTS)})
     return pd.concat([to_cumulative(f), df], axis=1)
 
 def independent(df, rng):
-    """The same table with the questions made independent: each question's conditional fractions dealt out anew,
-    votes drawn down the tree."""
+    "The same table, questions independent: conditional fractions of each dealt out anew, votes drawn down the tree."
     out = {}
     for q, t in zip(QUESTIONS, TOTALS):
         names = [c.replace('Class', 'Count') for c in q.classes]
@@ -69,8 +69,8 @@ if __name__ == '__main__':
     found = {'stripe82': {k: plain(v) for k, v in real.items()},
              'null': compare(vote_statistics(independent(s82, np.random.default_rng(0))), real),
              'gz2_800': compare(vote_statistics(y), real),
-             'pictures': {k: v.round(2).to_dict()
-                          for k, v in dict(median=pictures.median(), mean=pictures.mean()).items()},
+             'pictures': {k: v.round(2).to_dict() for k,
+                          v in dict(median=pictures.median(), mean=pictures.mean()).items()},
              'kaggle': {'mean_approx': {a['class_column']: a['kaggle_mean_approx']
                                         for q in tree['questions'] for a in q['answers']}}}
     rows = [dict(of=of, statistic=k, value=v) for of, table in found.items() for k, v in table.items()]

@@ -1,20 +1,22 @@
 """Fit the weights of the simulated volunteers' eye to the summary statistics of real votes.
 
-    python benchmarks/volunteers.py --steps 400     # a few minutes; prints the table `_EYE` of
-    nbs/foundations/simulate.ipynb
+    python benchmarks/volunteers.py --steps 400 # a few minutes; prints the table `_EYE` of
+                        nbs/foundations/simulate.ipynb
 
-Targets are those of results/real_statistics.json (Stripe 82, coadd sample): class means, scatters and correlations
-of the cumulative fractions, the same of conditional ones where at least ten volunteers were asked, and the share of
-clear-cut galaxies of each question. Which feature may speak for which answer, its sign and its least weight are
-laid down in ALLOW: `bar+1.5` can only speak for the answer, and with at least that weight; `~` is free. The
-expected scatter of finite votes is added to that of the probabilities, so no votes need to be drawn.
+Targets are those of results/real_statistics.json (Stripe 82, coadd sample): class means, scatters and correlations of
+the cumulative fractions, the same of conditional ones where at least ten volunteers were asked, and the share of
+clear-cut galaxies of each question. Which feature may speak for which answer, its sign and its least weight are laid
+down in ALLOW: `bar+1.5` can only speak for the answer, and with at least that weight; `~` is free. The expected
+scatter of finite votes is added to that of the probabilities, so no votes need to be drawn.
 """
-import argparse, json, re, sys
+import argparse, re, sys
 from pathlib import Path
 import numpy as np, torch
 import torch.nn.functional as F
 
-ROOT = Path(__file__).resolve().parents[1]; sys.path.insert(0, str(ROOT))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from galaxy_nbdev import results
 from galaxy_nbdev.schema import ANSWERS, CLASSES, QUESTIONS, tied_pairs
 from galaxy_nbdev.simulate import galaxies, visible
 
@@ -27,8 +29,8 @@ ALLOW = {
     'Class5.1': 'irregular+ blue+ bulge-1 disk+',
     'Class5.2': 'arms~ blue~ bulge- irregular~',
     'Class5.4': 'bulge+1 arms- disk- blue- ring~ flat-',
-    'Class6.1': 'ring+0.7 lens+0.7 dust+0.35 disturbed+0.7 irregular+0.7 merger+1 crowd+0.4 clear+ arms- disk+ edge- '
-                'blue+ bar+',
+    'Class6.1': 'ring+0.7 lens+0.7 dust+0.35 disturbed+0.7 irregular+0.7 merger+1 crowd+0.4 clear+ '
+                'arms- disk+ edge- blue+ bar+',
     'Class7.1': 'flat- thin-',
     'Class7.3': 'thin+ flat+ edge+',
     'Class8.1': 'ring+1.3 arms+ disk+ clear+ bulge+ bar+ blue-',
@@ -48,8 +50,9 @@ ALLOW = {
     'Class11.5': 'arms5+1.2 floc+',
     'Class11.6': 'arms- floc+ clear- ring~ tight+ irregular~',
 }
+# no constant of their own
 REFERENCE = ('Class1.1 Class2.2 Class3.2 Class4.2 Class5.3 Class6.2 Class7.2 Class8.5 Class9.1 Class10.2 '
-             'Class11.2').split()     # no constant of their own
+             'Class11.2').split()
 VOTES = 20.
 # The share of clear-cut galaxies of a question is aimed at a little beside the real one: drawn votes then meet it,
 # expected ones overshoot.
@@ -62,8 +65,8 @@ PARENT = [None if q.parent is None else at(q.parent) for q in QUESTIONS]
 way = lambda k: ([] if PARENT[OF[k]] is None else way(PARENT[OF[k]])) + [k]
 
 def meeting(a, b):
-    """How two answers of one volunteer hang together: 'a' or 'b' includes the other, None excludes it, else the
-    class under which they are independent."""
+    """How two answers of one volunteer hang together: 'a' or 'b' includes the other, None excludes it, else the class
+    under which they are independent."""
     pa, pb = way(a), way(b)
     k = next((i for i, (x, y) in enumerate(zip(pa, pb)) if x != y), min(len(pa), len(pb)))
     if k == len(pa): return 'b'
@@ -76,14 +79,13 @@ when = {m: torch.tensor(MEET == m) for m in set(MEET.ravel())}
 
 def vote_noise(cum):
     "Covariance (37, 37) that finite votes add to cumulative fractions, mean over galaxies."
-    both, m = cum.T@cum/len(cum), cum.mean(0); joint = torch.zeros_like(both)
+    both, m = cum.T@cum/len(cum), cum.mean(0)
+    joint = torch.zeros_like(both)
     for k, mask in when.items():
         if k == 'all': joint = torch.where(mask, both, joint)
         elif k == 'a': joint = torch.where(mask, m[:, None].expand(37, 37), joint)
         elif k == 'b': joint = torch.where(mask, m[None].expand(37, 37), joint)
-        elif k:
-            z = cum/(cum[:, [at(k)]]+1e-9).sqrt()
-            joint = torch.where(mask, z.T@z/len(z), joint)
+        elif k: z = cum/(cum[:, [at(k)]]+1e-9).sqrt(); joint = torch.where(mask, z.T@z/len(z), joint)
     return (joint-both)/VOTES
 
 def losses(cond, cum, real, T):
@@ -111,7 +113,8 @@ def losses(cond, cum, real, T):
             x, y = cond[:, IX[a]], cond[:, IX[b]]
             dx, dy = x-(v*x).sum(0), y-(v*y).sum(0)
             vx, vy = (v*(dx**2+noise[:, IX[a]])).sum(0), (v*(dy**2+noise[:, IX[b]])).sum(0)
-            between = between+(((v*dx).T@dy/(vx[:, None]*vy+1e-12).sqrt()-torch.tensor(target))**2).sum()/400
+            r_ab = (v*dx).T@dy/(vx[:, None]*vy+1e-12).sqrt()
+            between = between+((r_ab-torch.tensor(target))**2).sum()/400
     return dict(mean=.5*((mean-T['mean'])/(.1*T['mean']+.003)).square().mean(),
                 pairs=60*(r-T['correlation'])[off].square().mean(), free=60*(r-T['correlation'])[free].square().mean(),
                 scatter=.3*((sd-T['scatter'])/(.15*T['scatter'])).square().mean(), conditional=25*between,
@@ -152,7 +155,8 @@ def fit(see, real, steps, seed=0):
         opt.step()
         plan.step()
         if step % 100 == 0 or step == steps-1: print(step, f'{loss.item():.3f}',
-            {k: round(v.item(), 3) for k, v in parts.items()}, file=sys.stderr, flush=True)
+                                                     {k: round(v.item(), 3) for k, v in parts.items()},
+                                                     file=sys.stderr, flush=True)
     return names, weights().detach().numpy(), torch.where(loud, const, 0.).detach().numpy()
 
 if __name__ == '__main__':
@@ -161,8 +165,8 @@ if __name__ == '__main__':
     ap.add_argument('--n', type=int, default=12000)
     ap.add_argument('--seed', type=int, default=7)
     a = ap.parse_args()
-    real = {k: np.array(v, dtype='float64')
-            for k, v in json.loads((ROOT/'results/real_statistics.json').read_text())['stripe82'].items()}
+    kept = results.load('real_statistics')
+    real = {r.statistic: np.array(r.value, dtype='float64') for r in kept[kept.of == 'stripe82'].itertuples()}
     names, w, b = fit(visible(galaxies(a.n, a.seed, depth='coadd'), 'coadd'), real, a.steps)
     print('_EYE = {')
     for k, c in enumerate(CLASSES):

@@ -288,7 +288,10 @@ def in_parallel(
 
 # %% ../nbs/foundations/images.ipynb #62375c5a
 def _end_with_parent():
-    "In a worker: end as soon as the process that started it has ended."
+    "In a worker: end as soon as the process that started it has ended, and leave signals of a terminal to it."
+    import signal
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
