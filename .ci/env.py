@@ -64,7 +64,7 @@ def main():
     bootstrap = [str(PYTHON), '-m', 'pip', 'install', '-q', '-c', str(ROOT/'constraints.txt'), 'uv']
     if subprocess.run(bootstrap, stderr=subprocess.DEVNULL).returncode:
         print('uv cannot be had here: pip installs, which takes longer', flush=True)
-    install(PYTHON, '-e', '.[dev,dask,accelerate]')
+    install(PYTHON, '-e', '.[dev,dask,accelerate,imagenet]')
     site = next(VENV.glob('lib/python*/site-packages'))
     shutil.copy(str(ROOT/'.ci'/'torchvision_cpu.py'), str(site))
     (site/'torchvision_cpu.pth').write_text('import torchvision_cpu\n')

@@ -80,7 +80,8 @@ def _made_by(learn, tta, project):
     "What predictions remember of their network."
     s = getattr(learn, 'settings', {})
     return {'model': s.get('recipe', 'network')+(' in the tree' if project else ''), 'split': learn.dls.split, 'trained on': dict(learn.dls.attrs),
-            'encoder': f'{s.get("arch")} {s.get("settings", {})}', 'tta': tta, 'projected': project}
+            'encoder': f'{s.get("arch")} {s.get("settings", {})}', 'seen votes': s.get('settings', {}).get('seen_votes', 'no'),
+            'tta': tta, 'projected': project}
 
 # %% ../nbs/foundations/prediction.ipynb #1ec346aa
 def predict(

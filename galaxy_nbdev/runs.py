@@ -87,7 +87,8 @@ def held_out(
     if not file.exists(): raise FileNotFoundError(f'no finished run at {run}')
     pred = pd.read_parquet(file)
     out, s = pred[pred.split == part].drop(columns='split').reset_index(drop=True), json.loads(settings.read_text())
-    out.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'], 'encoder': f'{s["arch"]} {s["settings"]}'}
+    out.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'],
+                 'encoder': f'{s["arch"]} {s["settings"]}', 'seen votes': s['settings'].get('seen_votes', 'no')}
     return out
 
 # %% ../nbs/foundations/runs.ipynb #c5935142
