@@ -49,8 +49,10 @@ def view_maker(
 # %% ../nbs/foundations/prediction.ipynb #41502433
 def _decoded(df, crop, size):
     "These galaxies' pixels in memory, in the shape of an image store."
-    pictures = images.in_parallel(partial(images.open_crop, crop=crop, size=size), df.path.tolist(), 0 if len(df) < 512 else None, chunksize=64)
-    return SimpleNamespace(images=np.stack([np.asarray(im) for im in pictures]), ids=pd.Index(df.galaxy_id), path='memory')
+    pictures = images.in_parallel(partial(images.open_crop, crop=crop, size=size), df.path.tolist(),
+                                  0 if len(df) < 512 else None, chunksize=64)
+    return SimpleNamespace(images=np.stack([np.asarray(im) for im in pictures]), ids=pd.Index(df.galaxy_id),
+                           path='memory')
 
 # %% ../nbs/foundations/prediction.ipynb #a9a21faf
 @torch.no_grad()
@@ -72,22 +74,25 @@ def predict_views(
 # %% ../nbs/foundations/prediction.ipynb #83e07794
 def _predict_shard(learn, df, tta, bs, store, project):
     "Predictions for a few thousand galaxies."
-    out = pd.DataFrame(predict_views(learn, df, tta, bs, store).mean(0), columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+    out = pd.DataFrame(predict_views(learn, df, tta, bs, store).mean(0),
+                       columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
     return in_tree(out) if project else out
 
 # %% ../nbs/foundations/prediction.ipynb #04dbf131
 def _made_by(learn, tta, project):
     "What predictions remember of their network."
     s = getattr(learn, 'settings', {})
-    return {'model': s.get('recipe', 'network')+(' in the tree' if project else ''), 'split': learn.dls.split, 'trained on': dict(learn.dls.attrs),
-            'encoder': f'{s.get("arch")} {s.get("settings", {})}', 'seen votes': s.get('settings', {}).get('seen_votes', 'no'),
+    return {'model': s.get('recipe', 'network')+(' in the tree' if project else ''), 'split': learn.dls.split,
+            'trained on': dict(learn.dls.attrs),
+            'encoder': f'{s.get("arch")} {s.get("settings", {})}',
+            'seen votes': s.get('settings', {}).get('seen_votes', 'no'),
             'tta': tta, 'projected': project}
 
 # %% ../nbs/foundations/prediction.ipynb #1ec346aa
 def predict(
     learn,                          # a learner, trained or loaded by `load_run`
     df:pd.DataFrame,                # a catalogue: galaxy_id, path
-    tta:str|int|None=None,          # None; 'dihedral8': the mean over eight views; a number: of views turned by equal angles
+    tta:str|int|None=None,          # None; 'dihedral8': mean over eight views; a number: of views at equal angles
     bs:int=256,                     # galaxies at a time in the network
     project:bool=False,             # True: put into the tree by `in_tree`; `attrs['model']` says so
     dest:str|Path|None=None,        # folder for parquet shards, resumed where it holds some; None: nothing is written
@@ -98,7 +103,8 @@ def predict(
     view_maker(tta)
     parts = [df.iloc[i:i+shard] for i in range(0, len(df), shard)]
     if dest is not None: return _read_shards(predict_shards(learn, df, dest, tta, bs, project, shard, store))
-    out = [_predict_shard(learn, part, tta, bs, store, project) for part in tqdm(parts, desc='predict', leave=False, disable=len(parts) < 3)]
+    out = [_predict_shard(learn, part, tta, bs, store, project)
+           for part in tqdm(parts, desc='predict', leave=False, disable=len(parts) < 3)]
     out = pd.concat(out, ignore_index=True)
     out.attrs = _made_by(learn, tta, project)
     return out
@@ -114,7 +120,8 @@ def view_gain(
     the share of galaxies whose first answer all views give. Raises `ValueError` where the tables cannot be paired."""
     views, columns = predict_views(learn, df, 'dihedral8', 256, store), list(learn.dls.vocab)
     table = lambda x: pd.DataFrame(x, columns=columns).assign(galaxy_id=df.galaxy_id.to_numpy())
-    c = metrics.compare_predictions(table(views[0]), table(views.mean(0)), df, metrics.assumed_votes(df)[0], draws).loc['rmse']
+    c = metrics.compare_predictions(table(views[0]), table(views.mean(0)), df, metrics.assumed_votes(df)[0],
+                                    draws).loc['rmse']
     y = df[columns].to_numpy('float64')
     first = views[:, :, [columns.index(x) for x in QUESTIONS[0].classes]].argmax(2)
     spread = np.sqrt(views.astype('float64').var(0)[~np.isnan(y)].mean())
@@ -129,7 +136,8 @@ def view_reason(
     g, way = gain, 'falls' if gain.change < 0 else 'rises'
     sure = '' if g.low > 0 or g.high < 0 else ', which may be chance'
     easier = g.rmse_views**2-g.rmse_one**2
-    return (f'{way} by {abs(g.change):.4f} ({g.low:+.4f} to {g.high:+.4f}{sure}): averaging takes {g.spread**2:.6f} off '
+    return (f'{way} by {abs(g.change):.4f} ({g.low:+.4f} to {g.high:+.4f}{sure}): averaging takes {g.spread**2:.6f} '
+            f'off '
             f'the squared error, in which the picture as it lies is {"easier" if easier > 0 else "harder"} '
             f'than its views by {abs(easier):.6f}')
 
@@ -144,16 +152,21 @@ def predict_shards(
     shard:int=2048,             # galaxies in a file
     store=None                  # as `predict` takes it
 )->Path:                        # `dest`
-    "Predictions written shard by shard, each whole or not at all; shards that are there are kept; raises `ValueError` where `dest` holds other predictions."
+    """Predictions written shard by shard, each whole or not at all; shards that are there are kept; raises
+    `ValueError` where `dest` holds other predictions."""
     dest = Path(dest); dest.mkdir(parents=True, exist_ok=True)
-    request = {'weights': files.weights_digest(learn.model.state_dict()), 'ids': files.digest(*df.galaxy_id), 'galaxies': len(df), 'shard': shard, 'made by': _made_by(learn, tta, project)}
+    request = {'weights': files.weights_digest(learn.model.state_dict()), 'ids': files.digest(*df.galaxy_id),
+               'galaxies': len(df), 'shard': shard, 'made by': _made_by(learn, tta, project)}
     file = dest/'request.json'
-    if file.exists() and json.loads(file.read_text()) != json.loads(json.dumps(request)): raise ValueError(f'{dest} holds other predictions ({file} says which): give another dest, or remove it')
+    if file.exists() and json.loads(file.read_text()) != json.loads(json.dumps(request)):
+        raise ValueError(f'{dest} holds other predictions ({file} says which): give another dest, or remove it')
     files.write_json(file, request)
-    for k, i in enumerate(tqdm(range(0, len(df), shard), desc=f'predict, {shard} galaxies at a time', leave=False, disable=len(df) <= 2*shard)):
+    for k, i in enumerate(tqdm(range(0, len(df), shard), desc=f'predict, {shard} galaxies at a time', leave=False,
+                               disable=len(df) <= 2*shard)):
         part = dest/f'part-{k:05d}.parquet'
         if part.exists(): continue
-        with files.replacing(part) as new: _predict_shard(learn, df.iloc[i:i+shard], tta, bs, store, project).to_parquet(new)
+        with files.replacing(part) as new:
+            _predict_shard(learn, df.iloc[i:i+shard], tta, bs, store, project).to_parquet(new)
     return dest
 
 # %% ../nbs/foundations/prediction.ipynb #9363f295
@@ -167,23 +180,29 @@ def _read_shards(dest):
 def in_tree(
     pred:pd.DataFrame   # galaxy_id and predicted `Class*` columns
 )->pd.DataFrame:        # the same columns, float32; the answers of each question sum to their parent
-    "Predictions put into the tree: what each answer has of its question, times the parent; raises `ValueError` where a parent is not predicted."
+    """Predictions put into the tree: what each answer has of its question, times the parent; raises `ValueError`
+    where a parent is not predicted."""
     columns = [c for c in CLASSES if c in pred]
     part = metrics.question_shares(pred[columns], None)
     out = to_cumulative(part)[list(part)]
     lost = [c for c in columns if c not in out or out[c].isna().any()]
-    if lost: raise ValueError(f'{lost} cannot be put into the tree: their whole question and its parent must be predicted')
+    if lost:
+        raise ValueError(f'{lost} cannot be put into the tree: their whole question and its parent must be predicted')
     return out[columns].assign(galaxy_id=pred.galaxy_id.to_numpy())
 
 # %% ../nbs/foundations/prediction.ipynb #d157df6a
 def cascade(
     preds:dict      # number of a question -> predictions that hold its classes, cumulative or of those asked
 )->pd.DataFrame:    # galaxy_id and the classes of these questions, cumulative, float32
-    "A network for each question, chained down the tree; raises `ValueError` where they predict different galaxies, or a question's parent is missing."
+    """A network for each question, chained down the tree; raises `ValueError` where they predict different
+    galaxies, or a question's parent is missing."""
     ids = next(iter(preds.values())).galaxy_id
     for n, p in preds.items():
-        if set(p.galaxy_id) != set(ids) or p.galaxy_id.duplicated().any(): raise ValueError(f'the network of question {n} predicts other galaxies than that of question {next(iter(preds))}')
-        if lacking := [c for c in QUESTIONS[n-1].classes if c not in p]: raise ValueError(f'the network of question {n} does not predict {lacking}')
+        if set(p.galaxy_id) != set(ids) or p.galaxy_id.duplicated().any():
+            raise ValueError(f'the network of question {n} predicts other galaxies than that of question '
+                             f'{next(iter(preds))}')
+        if lacking := [c for c in QUESTIONS[n-1].classes if c not in p]:
+            raise ValueError(f'the network of question {n} does not predict {lacking}')
     parts = [p.set_index('galaxy_id').loc[ids, QUESTIONS[n-1].classes] for n, p in sorted(preds.items())]
     out = in_tree(pd.concat(parts, axis=1).reset_index())
     out.attrs = metrics.joined_notes([p.attrs for p in preds.values()])
@@ -197,6 +216,8 @@ def concentrations(
 )->pd.DataFrame:        # galaxy_id and the concentration of every class, for `confidence.pit`
     "The Dirichlet distributions that a network predicts; raises `ValueError` for a head that has none."
     head = learn.loss_func.head
-    if not hasattr(head, 'concentration'): raise ValueError(f'{type(head).__name__} gives fractions and no distribution: train with head="dirichlet"')
+    if not hasattr(head, 'concentration'):
+        raise ValueError(f'{type(head).__name__} gives fractions and no distribution: train with head="dirichlet"')
     told = SimpleNamespace(dls=learn.dls, model=learn.model, loss_func=SimpleNamespace(activation=head.concentration))
-    return pd.DataFrame(predict_views(told, df, None, 256, store)[0], columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+    return pd.DataFrame(predict_views(told, df, None, 256, store)[0],
+                        columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
