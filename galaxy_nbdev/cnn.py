@@ -29,7 +29,6 @@ def n_parameters(
     "How many numbers training may change."
     return sum(w.numel() for w in model.parameters() if w.requires_grad)
 
-# %% ../nbs/03_cnn.ipynb #541097f9
 def layer_table(
     model:nn.Module,        # a network of layers in a row
     size:int=64             # side of the input image, pixels

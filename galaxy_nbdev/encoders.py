@@ -52,8 +52,7 @@ def find_encoder(
         known = timm.get_pretrained_cfg('resnet18').__dataclass_fields__
         about = {k: v for k, v in said.get('pretrained_cfg', said).items() if k in known}
         if not timm.is_model(str(said.get('architecture'))):
-            raise ValueError(f'{repository}: timm has no model {said.get("architecture")!r}, of which config.json '
-                             f'speaks')
+            raise ValueError(f'{repository}: timm has no model {said.get("architecture")!r}, as its config says')
         args = {k: v for k, v in said.get('model_args', {}).items() if k not in FILE_SETTINGS}
         return said['architecture'], about | {'source': None, 'file': None, 'url': None}, args, repository
     plain = lambda s: s.lower().translate(str.maketrans('', '', ' -_'))
@@ -242,8 +241,7 @@ def galaxy_encoder(
     size:int=None,          # side of the images, pixels; None: it is not checked
     **settings              # for `timm.create_model`: drop_rate, drop_path_rate ...; none that names a file
 )->nn.Module:               # gives logits
-    """Any encoder of timm; raises `ValueError` for a name, size, setting or weights, `ConnectionError` without a
-    network."""
+    "Any encoder of timm; raises `ValueError` for name, size, setting or weights, `ConnectionError` offline."
     if refused := [k for k in settings if k in FILE_SETTINGS]:
         raise ValueError(f'{refused[0]} may lead to a file that runs code: give weights="model.safetensors", '
                          'or pretrained=True')
@@ -280,8 +278,7 @@ def fit_gradually(self:Learner,
     cbs=None,           # fastai callbacks
     start_epoch:int=0   # epochs that are done already
 ):
-    """One cycle with gradual unfreezing, as `train_run(fit=)` takes it; raises `ValueError` for a network without
-    groups."""
+    "One cycle with gradual unfreezing, as `train_run(fit=)` takes it; raises `ValueError` where there are no groups."
     if self.opt is None: self.splitter = encoder_groups
     if len(encoder_groups(self.model)) < 2 or self.opt is not None and len(self.opt.param_lists) < 2:
         raise ValueError('gradual unfreezing needs groups of layers: take a network of galaxy_encoder')

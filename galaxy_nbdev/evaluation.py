@@ -20,7 +20,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from tqdm.auto import tqdm
 from . import confidence, files, images, metrics, profile, results, sources
 from .dataloaders import data_hash, kfold_ids
-from .figures import PALETTE, data_title, picture_sheet, placed_by_hand, question_title, show_galaxy
+from .figures import PALETTE, data_title, literal, picture_sheet, placed_by_hand, question_title, show_galaxy
 from .prediction import cascade, predict
 from .runs import check_runs, commonest_group, finished_runs, held_out, read_run, run_split
 from .schema import ANSWERS, CLASSES, QUESTIONS, make_labels, noise_variance
@@ -476,7 +476,7 @@ def plot_galaxies(
     fig, axes = picture_sheet(len(e), 3, 2.15, 1.2)
     for ax, (i, v) in zip(axes, e.items()):
         show_galaxy(ax, paths[i], images.thumbnail)
-        ax.set_title(f'{i}   RMSE {v:.3f}', fontsize=8, pad=3)
+        ax.set_title(f'{literal(i)}   RMSE {v:.3f}', fontsize=8, pad=3)
         for who, t, colour, low in [('volunteers', y, PALETTE[0], -.02), ('network', p, PALETTE[1], -.22)]:
             words = textwrap.wrap(f'{who}: {likely_answers(t.loc[i])}', 48, max_lines=3, placeholder=' ...')
             ax.text(0, low, '\n'.join(words), transform=ax.transAxes, va='top', fontsize=7, color=colour)

@@ -94,7 +94,7 @@ def is_picture(
 
 # %% ../nbs/foundations/images.ipynb #7b729724
 def open_image(
-    path:str|Path   # a JPEG, PNG, TIFF, WebP or FITS file, or 'shard.parquet#row' (bytes of one in column `image`)
+    path:str|Path   # a JPEG, PNG, TIFF, WebP or FITS file, or 'shard.parquet#row' (column `image`: their bytes)
 )->Image.Image:     # RGB, turned as its EXIF note says
     "The picture of one galaxy; raises `FileNotFoundError`, or `ValueError` for what cannot be decoded."
     return decode(path)[0]
@@ -108,8 +108,8 @@ def decode(
     "A picture and what its header said; raises as `open_image`."
     try: return _decoded(read_bytes(path) if data is None else data, shrink)
     except FileNotFoundError:
-        raise FileNotFoundError(f'no image at {path}: check the folder, or drop the galaxy with '
-                                f'cleaning.clean') from None
+        remedy = 'check the folder, or drop the galaxy with cleaning.clean'
+        raise FileNotFoundError(f'no image at {path}: {remedy}') from None
     except Exception as e:      # decoders raise whatever a damaged file makes them meet
         raise ValueError(f'{path} is no readable image ({_words(e)}): drop the galaxy with cleaning.clean') from e
 
@@ -142,8 +142,7 @@ def _bounded(width, height, planes=1):
 # %% ../nbs/foundations/images.ipynb #00ba6e3a
 _MIRRORS = Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM
 _TURNS = {2: _MIRRORS[0], 3: Image.Transpose.ROTATE_180, 4: _MIRRORS[1], 5: Image.Transpose.TRANSPOSE,
-          6: Image.Transpose.ROTATE_270,
-          7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+          6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
 
 def _orientation(im): # int
     "The EXIF orientation, 1 where there is none or it is damaged; Pillow turns a TIFF by itself."
@@ -217,8 +216,8 @@ def asinh_stretch(
     known = np.isfinite(planes) & ~_margin(planes)
     if not known.any((1, 2)).all(): raise ValueError('no data: every pixel of a band is NaN or 0')
     with np.errstate(all='ignore'):
-        rgb = np.stack([_above_sky(p, k)*np.float32(noise)+np.float32(sky) for p, k in zip(planes[::-1], known[::-1])],
-                       -1)
+        light = [_above_sky(p, k) for p, k in zip(planes[::-1], known[::-1])]
+        rgb = np.stack(light, -1)*np.float32(noise)+np.float32(sky)
         mean = np.maximum(rgb.mean(-1, keepdims=True), 1e-6)
         rgb = np.broadcast_to(rgb*(np.arcsinh(mean*q)/(q*mean)), (*rgb.shape[:2], 3))
         return np.nan_to_num(rgb/np.maximum(rgb.max(-1, keepdims=True), 1)*255).clip(0, 255).astype('uint8')
@@ -250,8 +249,8 @@ def crop_resize(
     crop:int|None=212,  # side of the central square that is kept, pixels; None: all of it
     size:int|None=64    # side of the result, pixels; None: not resized
 )->Image.Image:         # square, `size` pixels wide
-    """The central part of a picture, antialiased; raises `ValueError` where the picture is smaller than the crop,
-    or crop or size is below 1."""
+    """The central part of a picture, antialiased; raises `ValueError` where the picture is smaller than the crop, or
+    crop or size is below 1."""
     profile.in_range(crop, 'crop', 1, 10_000)
     profile.in_range(size, 'size', 1, 10_000)
     if crop:
@@ -315,7 +314,10 @@ def in_parallel(
 
 # %% ../nbs/foundations/images.ipynb #62375c5a
 def _end_with_parent():
-    "In a worker: end as soon as the process that started it has ended."
+    "In a worker: end as soon as the process that started it has ended, and leave signals of a terminal to it."
+    import signal
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
@@ -343,8 +345,8 @@ class ImageStore:
 
     def __len__(self): return len(self.ids)
     def __repr__(self):
-        m = self.manifest
-        return f'ImageStore of {len(self):,} galaxies, {m["size"]} px from the central {m["crop"]}'
+        size, crop = self.manifest['size'], self.manifest['crop']
+        return f'ImageStore of {len(self):,} galaxies, {size} px from the central {crop}'
 
 # %% ../nbs/foundations/images.ipynb #d75be29f
 def store_rows(
@@ -354,8 +356,8 @@ def store_rows(
     "Where these galaxies lie in the store; raises `ValueError` naming the first that is not in it."
     rows = store.ids.get_indexer(pd.Index(ids))
     if (rows < 0).any():
-        raise ValueError(f'galaxy {list(ids)[int(np.argmin(rows))]} and {int((rows < 0).sum())-1} more are not in the '
-                         f'store {store.path}: build a store of this catalogue')
+        raise ValueError(f'galaxy {list(ids)[int(np.argmin(rows))]} and {int((rows < 0).sum())-1} more are not in '
+                         f'the store {store.path}: build a store of this catalogue')
     return rows
 
 # %% ../nbs/foundations/images.ipynb #4297798b
@@ -444,12 +446,12 @@ def _one_row_each(df):
 # %% ../nbs/foundations/images.ipynb #8de33d7a
 def _fill(dest, df, crop, size, chunk, mark, workers): # Path
     "Write what the unfinished store beside `dest` still lacks; its folder."
-    part, shape = claim(dest.with_name(dest.name+'.part'), {'what': 'an unfinished image store'}), (len(df), size,
-                                                                                                    size, 3)
+    part = claim(dest.with_name(dest.name+'.part'), {'what': 'an unfinished image store'})
+    shape = len(df), size, size, 3
     done, file = _begin(part, mark, shape), part/'images.npy'
     start = file.stat().st_size-math.prod(shape)
-    jobs = [(file, start+i*math.prod(shape[1:]), df.path[i:i+chunk].tolist(), crop, size)
-            for i in range(done, len(df), chunk)]
+    firsts, one = range(done, len(df), chunk), math.prod(shape[1:])
+    jobs = [(file, start+i*one, df.path[i:i+chunk].tolist(), crop, size) for i in firsts]
     for rows in in_parallel(_write_chunk, jobs, workers, f'image store {size} px, in chunks of {chunk}'):
         done += rows
         write_json(part/'done.json', {'fingerprint': mark, 'rows': done})
@@ -495,7 +497,8 @@ def _write_chunk(job): # int
     with open(file, 'rb+') as f:                # written, not mapped: a full disk is an error here and no bus error
         f.seek(at)
         f.write(images)
-        f.flush(); os.fsync(f.fileno())
+        f.flush()
+        os.fsync(f.fileno())
     return len(paths)
 
 # %% ../nbs/foundations/images.ipynb #93578044
@@ -520,9 +523,8 @@ def save_images(
         dest = claim(dest, {'what': 'pictures', 'crop': crop, 'size': size, 'quality': quality, 'filter': FILTER},
                      sources)
         new = [str(dest/f'{i}.jpg') for i in df.galaxy_id]
-        for _ in in_parallel(_save_image, list(zip(df.path, new, [(crop, size, quality)]*len(df))), workers, 'images',
-                             chunksize=32):
-            pass
+        jobs = list(zip(df.path, new, [(crop, size, quality)]*len(df)))
+        for _ in in_parallel(_save_image, jobs, workers, 'images', chunksize=32): pass
     return df.assign(path=new)
 
 # %% ../nbs/foundations/images.ipynb #6d26930b
