@@ -55,9 +55,11 @@ def plot_history(
     ax=None,                # matplotlib axes; None: new ones
     ylabel:str='mean squared error'     # what the loss is
 ):                          # the axes
-    "Training and held-out loss over the epochs, on a logarithmic scale where no loss is negative; epoch 0 is the untrained network."
+    """Training and held-out loss over the epochs, on a logarithmic scale where no loss is negative; epoch 0 is the
+    untrained network."""
     ax = ax if ax is not None else plt.subplots(figsize=(5, 2.8), layout='constrained')[1]
-    for (c, label), mark in zip([('train_loss', 'training'), ('valid_loss', 'held out')], 'os'): ax.plot(history.epoch, history[c], f'{mark}-', ms=3, label=label)
+    for (c, label), mark in zip([('train_loss', 'training'), ('valid_loss', 'held out')], 'os'):
+        ax.plot(history.epoch, history[c], f'{mark}-', ms=3, label=label)
     ax.set(xlabel='epoch', ylabel=ylabel); ax.legend()
     if history[['train_loss', 'valid_loss']].min(axis=None) > 0:
         ax.set_yscale('log'); ax.minorticks_off()
@@ -98,7 +100,8 @@ def finished_runs(
     "The finished runs of these galaxies and labels, in the profile in force."
     folder = _of_data(df)
     made_of = lambda f: json.loads((f/'provenance.json').read_text())['data']
-    found = [f for f in sorted(folder.glob('*')) if f.suffix not in ('.part', '.old') and (f/'provenance.json').exists()]
+    found = [f for f in sorted(folder.glob('*')) if f.suffix not in ('.part', '.old')
+             and (f/'provenance.json').exists()]
     return [f for f in found if made_of(f) == data_hash(df)]
 
 # %% ../nbs/foundations/runs.ipynb #eb3c190e
@@ -132,10 +135,13 @@ def check_runs(
     runs:list,          # folders
     df:pd.DataFrame     # the catalogue that they were made on
 ):
-    "Raise `FileNotFoundError` for a run that is not finished, `ValueError` for runs of other galaxies or labels, or of several groups."
+    """Raise `FileNotFoundError` for a run that is not finished, `ValueError` for runs of other galaxies or labels,
+    or of several groups."""
     for r in runs:
         if not (Path(r)/'provenance.json').exists(): raise FileNotFoundError(f'no finished run at {r}')
         if read_run(r, 'provenance.json')['data'] != data_hash(df):
-            raise ValueError(f'{r} was made on other galaxies or labels than this catalogue: give its own catalogue, and another table')
+            raise ValueError(f'{r} was made on other galaxies or labels than this catalogue: give its own catalogue, '
+                             f'and another table')
     found = {run_group(r) for r in runs}
-    if len(found) > 1: raise ValueError(f'runs of different splits or numbers of outputs share no table: {sorted(found)}')
+    if len(found) > 1:
+        raise ValueError(f'runs of different splits or numbers of outputs share no table: {sorted(found)}')
