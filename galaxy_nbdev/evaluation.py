@@ -9,10 +9,9 @@ __all__ = ['MEASURES', 'SHOWN', 'Score', 'score', 'picture_measures', 'central_c
            'plot_galaxies', 'cross_survey']
 
 # %% ../nbs/06_evaluation.ipynb #ac01c2c3
-import html, os, textwrap
 from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
-import matplotlib.pyplot as plt, numpy as np, pandas as pd
+import html, os, textwrap, matplotlib.pyplot as plt, numpy as np, pandas as pd
 from fastcore.basics import patch
 from matplotlib.colors import LogNorm
 from sklearn.ensemble import HistGradientBoostingRegressor
