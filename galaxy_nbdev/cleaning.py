@@ -67,7 +67,7 @@ LIMITS = {'black': .04, 'alone': .2, 'streak': .3, 'trail': .9,     # shares of 
 
 def measure_pixels(
     a:np.ndarray    # (h, w, 3) uint8, about 100 pixels wide
-)->dict:            # shares as in `LIMITS`; dimmest, brightest channel and contrast, grey levels; kinship, a correlation
+)->dict:            # shares as in `LIMITS`; dimmest and brightest channel, contrast: grey levels; kinship: correlation
     "What betrays a broken frame."
     r, g, b = a = np.ascontiguousarray(np.moveaxis(a, 2, 0)).astype('int16')
     top, peaks = np.maximum(np.maximum(r, g), b), [int(c.max()) for c in a]
