@@ -12,8 +12,7 @@ __all__ = ['ORDER', 'WILLETT', 'SAMPLES', 'fractions', 'lacks', 'tree_order', 'l
 
 # %% ../nbs/00_exploration.ipynb #4c06db04
 from collections.abc import Callable
-import numpy as np, pandas as pd, matplotlib as mpl
-import matplotlib.pyplot as plt
+import matplotlib as mpl, matplotlib.pyplot as plt, numpy as np, pandas as pd
 from . import metrics
 from .figures import ANSWER, DIVERGING, HALO, PALETTE, QUESTION, SEQUENTIAL, WORDS, Drawing, Sheet
 from .figures import data_title, literal, placed_by_hand, question_colour, question_title
