@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['HEADS', 'LOSSES', 'SigmoidHead', 'question_tree', 'down_the_tree', 'TreeHead', 'TreeNormHead', 'DirichletHead',
-           'known_mean', 'masked_mse', 'masked_bce', 'conditional_mse', 'vote_log_likelihood', 'dirichlet_multinomial',
-           'GalaxyLoss', 'ConditionalLoss', 'VoteLoss', 'KnownMetric', 'known_metrics', 'question_metrics', 'find_arch',
-           'FusedAdamW', 'galaxy_learner', 'BFloat16', 'KeepRun', 'seed_everything', 'join_processes', 'SharedDL',
-           'together', 'train_run', 'predict_part', 'run_metrics', 'load_run']
+           'SoftmaxHead', 'known_mean', 'masked_mse', 'masked_bce', 'masked_cross_entropy', 'conditional_mse',
+           'vote_log_likelihood', 'dirichlet_multinomial', 'GalaxyLoss', 'ConditionalLoss', 'VoteLoss', 'OneOfKLoss',
+           'KnownMetric', 'known_metrics', 'question_metrics', 'find_arch', 'FusedAdamW', 'galaxy_learner', 'BFloat16',
+           'DeviceLoss', 'DeviceSmoothLoss', 'join_processes', 'SharedDL', 'sharing_processes', 'train_run',
+           'predict_part', 'run_metrics', 'load_run']
 
 # %% ../nbs/foundations/learner.ipynb #ad19ea2f
 import fastai.callback.schedule    # gives Learner its fit_one_cycle
-import gc, hashlib, importlib, inspect, json, os, random, shutil, time
+import importlib, inspect, json, math, os
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -19,23 +20,30 @@ import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.core import Callback
-from fastai.torch_core import distrib_barrier, get_model, maybe_gather, noop, num_distrib, rank_distrib, to_detach, trainable_params
-from fastai.learner import Learner, Metric
+from fastai.learner import AvgLoss, AvgSmoothLoss, Learner, Metric, SkipToEpoch
 from fastai.optimizer import OptimWrapper
-from filelock import FileLock
+from fastai.torch_core import distrib_barrier, noop, num_distrib, rank_distrib, to_detach, trainable_params
+from fastcore.basics import patch
+from fastcore.foundation import L as Many
 from PIL import Image
-from safetensors.torch import load_model, save_model
+from safetensors.torch import save_model
 from torch import nn
 from tqdm.auto import tqdm
 from . import metrics, profile
-from .dataloaders import GalaxyDataLoaders, GalaxyDL, galaxy_block
-from .runs import HISTORY, read_history, run_folder
-from .schema import QUESTIONS, noise_floor
+from .dataloaders import GalaxyDataLoaders, GalaxyDL, ToVoteFractions, galaxy_block
+from .files import weights_digest, write_json
+from .runs import HISTORY, Diverged, KeepRun, TrainingLog, check_arch_settings, check_same_run, check_weights
+from .runs import fill_network, find_architecture, held_out_losses, read_history, read_run, run_folder, run_lock
+from .runs import save_whole, seed_everything, write_history
+from .schema import CLASSES, QUESTIONS, noise_floor
 
 # %% ../nbs/foundations/learner.ipynb #5e65256b
 class SigmoidHead(nn.Module):
     "Each logit by itself through a sigmoid: fractions in [0, 1] that know nothing of the tree."
-    def __init__(self, vocab): super().__init__(); self.n_logits = len(vocab)
+    def __init__(self, vocab):
+        super().__init__()
+        self.n_logits = len(vocab)
+
     def forward(self, logits): return logits.float().sigmoid()
 
 # %% ../nbs/foundations/learner.ipynb #0f24630d
@@ -46,7 +54,9 @@ def question_tree(
     at = {c: i for i, c in enumerate(vocab)}
     asked = [q for q in QUESTIONS if set(q.classes) & set(at)]
     missing = [c for q in asked for c in [*q.classes, q.parent] if c and c not in at]
-    if missing: raise ValueError(f'a head that holds to the tree needs whole questions and their parents: {", ".join(sorted(set(missing)))} missing; use head="sigmoid" or add them')
+    if missing or not asked:
+        raise ValueError('a head that holds to the tree needs whole questions and their parents: '
+                         f'{", ".join(sorted(set(missing))) or "all"} missing; use head="sigmoid" or add them')
     return [([at[c] for c in q.classes], at.get(q.parent)) for q in asked]
 
 # %% ../nbs/foundations/learner.ipynb #373420ce
@@ -64,7 +74,10 @@ def down_the_tree(
 # %% ../nbs/foundations/learner.ipynb #b200795e
 class TreeHead(nn.Module):
     "A softmax within each question, times its parent: the answers sum to their parent by construction."
-    def __init__(self, vocab): super().__init__(); self.tree, self.n_logits = question_tree(vocab), len(vocab)
+    def __init__(self, vocab):
+        super().__init__()
+        self.tree, self.n_logits = question_tree(vocab), len(vocab)
+
     def shares(self, logits): return [logits[:, c].softmax(1) for c, _ in self.tree]
     def forward(self, logits): return down_the_tree(self.shares(logits.float()), self.tree)
 
@@ -90,45 +103,67 @@ class DirichletHead(TreeHead):
         second = down_the_tree([square(a[:, c], a[:, c].sum(1, keepdim=True)) for c, _ in self.tree], self.tree)
         return (second-self(logits)**2).clamp(min=0).sqrt()
 
-HEADS = {'sigmoid': SigmoidHead, 'tree': TreeHead, 'tree_norm': TreeNormHead, 'dirichlet': DirichletHead}
+# %% ../nbs/foundations/learner.ipynb #8eb40ccf
+class SoftmaxHead(SigmoidHead):
+    "One softmax over all columns: for labels of which exactly one is true."
+    def forward(self, logits): return logits.float().softmax(1)
+
+HEADS = {'sigmoid': SigmoidHead, 'tree': TreeHead, 'tree_norm': TreeNormHead, 'dirichlet': DirichletHead, 'softmax': SoftmaxHead}
 
 # %% ../nbs/foundations/learner.ipynb #3c57c3ae
 def known_mean(
     entries:torch.Tensor,   # (n, columns)
     known:torch.Tensor,     # the same shape, bool or weights: 0 leaves an entry out
-    weight=None             # (columns,) how much each column counts; None: all alike
-)->torch.Tensor:            # scalar
+    weight=None,            # (columns,) how much each column counts; None: all alike
+    reduction:str='mean'    # 'mean': one number; 'none': one for each row
+)->torch.Tensor:            # scalar or (n,)
     "Weighted mean of the known entries."
     w = known if weight is None else known*torch.as_tensor(weight, dtype=entries.dtype, device=entries.device)
-    return (entries*w).sum()/w.sum().clamp(min=1e-9)
+    over = 1 if reduction == 'none' else None
+    return (entries*w).sum(over)/w.sum(over).clamp(min=1e-9)
 
 # %% ../nbs/foundations/learner.ipynb #d402b6c6
 def masked_mse(
     pred:torch.Tensor,      # (n, columns) vote fractions
     target:torch.Tensor,    # the same shape; NaN: unknown, left out
-    weight=None             # (columns,) how much each column counts; None: all alike
-)->torch.Tensor:            # scalar
+    weight=None,            # (columns,) how much each column counts; None: all alike
+    reduction:str='mean'    # as `known_mean` takes it
+)->torch.Tensor:            # scalar or (n,)
     "Mean squared error over the known entries."
     known = ~target.isnan()
     squares = F.mse_loss(pred, torch.where(known, target, pred.detach()), reduction='none')
-    return known_mean(squares, known, weight)
+    return known_mean(squares, known, weight, reduction)
 
 # %% ../nbs/foundations/learner.ipynb #6933d032
 def masked_bce(
     pred:torch.Tensor,      # (n, columns) vote fractions
     target:torch.Tensor,    # the same shape, in [0, 1]; NaN: unknown, left out
-    weight=None             # (columns,) how much each column counts; None: all alike
-)->torch.Tensor:            # scalar
+    weight=None,            # (columns,) how much each column counts; None: all alike
+    reduction:str='mean'    # as `known_mean` takes it
+)->torch.Tensor:            # scalar or (n,)
     "Binary cross-entropy of each answer by itself, over the known entries."
     p, y = pred.clamp(1e-6, 1-1e-6), target.nan_to_num()
-    return known_mean(-(y*p.log()+(1-y)*(1-p).log()), ~target.isnan(), weight)
+    return known_mean(-(y*p.log()+(1-y)*(1-p).log()), ~target.isnan(), weight, reduction)
+
+# %% ../nbs/foundations/learner.ipynb #46b9172b
+def masked_cross_entropy(
+    pred:torch.Tensor,      # (n, columns) shares that sum to 1
+    target:torch.Tensor,    # the same shape: 1 for the true label, 0 for the others; a row with a NaN is left out
+    weight=None,            # (columns,) how much a galaxy of each label counts; None: all alike
+    reduction:str='mean'    # as `known_mean` takes it
+)->torch.Tensor:            # scalar or (n,)
+    "Cross-entropy of labels of which one is true, for the head softmax."
+    w = torch.as_tensor(1. if weight is None else weight, dtype=pred.dtype, device=pred.device)
+    rows = -(target.nan_to_num()*w*pred.clamp(min=1e-9).log()).sum(1, keepdim=True)
+    return known_mean(rows, ~target.isnan().any(1, keepdim=True), None, reduction)
 
 # %% ../nbs/foundations/learner.ipynb #9c7012b9
 def conditional_mse(
     pred:torch.Tensor,      # (n, columns) cumulative fractions that hold to the tree
     target:torch.Tensor,    # the same shape; NaN: unknown, left out
-    tree:list               # from `question_tree`
-)->torch.Tensor:            # scalar
+    tree:list,              # from `question_tree`
+    reduction:str='mean'    # as `known_mean` takes it
+)->torch.Tensor:            # scalar or (n,)
     "Mean squared error of the conditional fractions, each weighted by the share of volunteers who were asked."
     errors, asked = [], []
     for columns, parent in tree:
@@ -138,7 +173,7 @@ def conditional_mse(
         share = p if parent is None else p/pred[:, [parent]].clamp(min=1e-4)
         errors.append(torch.where(known, share-y/above, 0)**2)
         asked.append(torch.where(known, above, 0))
-    return known_mean(torch.cat(errors, 1), torch.cat(asked, 1))
+    return known_mean(torch.cat(errors, 1), torch.cat(asked, 1), None, reduction)
 
 # %% ../nbs/foundations/learner.ipynb #f3e51862
 def vote_log_likelihood(
@@ -154,52 +189,73 @@ def vote_log_likelihood(
 def dirichlet_multinomial(
     concentration:torch.Tensor, # (n, columns) positive
     votes:torch.Tensor,         # (n, columns) votes for each answer; NaN: unknown
-    tree:list                   # from `question_tree`
-)->torch.Tensor:                # scalar, natural logarithm
+    tree:list,                  # from `question_tree`
+    reduction:str='mean'        # as `known_mean` takes it
+)->torch.Tensor:                # scalar or (n,), natural logarithm
     "Negative log likelihood of the votes, mean over the questions that somebody answered (Walmsley et al. 2022)."
     each = [vote_log_likelihood(concentration[:, c], votes[:, c].nan_to_num()) for c, _ in tree]
     asked = torch.stack([~votes[:, c].isnan().any(1) & (votes[:, c].sum(1) > 0) for c, _ in tree], 1)
-    return known_mean(-torch.stack(each, 1), asked)
+    return known_mean(-torch.stack(each, 1), asked, None, reduction)
 
 # %% ../nbs/foundations/learner.ipynb #b4e25888
 class GalaxyLoss(nn.Module):
-    "A head and a loss in one, as fastai's losses have their activation."
-    def __init__(self, head, weight=None, loss=masked_mse): super().__init__(); self.head, self.weight, self.loss = head, weight, loss
-    def forward(self, logits, target, votes=None): return self.loss(self.head(logits), target, self.weight)
+    "A head and a loss in one, as fastai's losses have their activation; `reduction='none'` gives one number a galaxy."
+    def __init__(self, head, weight=None, loss=masked_mse):
+        super().__init__()
+        self.head, self.weight, self.loss, self.reduction = head, weight, loss, 'mean'
+
+    def forward(self, logits, target, votes=None): return self.loss(self.head(logits), target, self.weight, reduction=self.reduction)
     def activation(self, logits): return self.head(logits)
     def decodes(self, pred): return pred
+
+@patch(as_prop=True)
+def loss_func(self:ToVoteFractions): return GalaxyLoss(SigmoidHead(self.vocab))     # what fastai's own learners take from a target
 
 # %% ../nbs/foundations/learner.ipynb #109bbcc7
 class ConditionalLoss(GalaxyLoss):
     "`conditional_mse` for a head that holds to the tree."
     def __init__(self, head, weight=None):
         super().__init__(head, weight)
-        if not hasattr(head, 'tree') or weight is not None: raise ValueError('the loss conditional needs a head that holds to the tree (tree, tree_norm, dirichlet), and takes no weight')
-    def forward(self, logits, target, votes=None): return conditional_mse(self.head(logits), target, self.head.tree)
+        if hasattr(head, 'tree') and weight is None: return
+        raise ValueError('the loss conditional needs a head that holds to the tree (tree, tree_norm, dirichlet), and takes no weight')
+
+    def forward(self, logits, target, votes=None): return conditional_mse(self.head(logits), target, self.head.tree, self.reduction)
 
 # %% ../nbs/foundations/learner.ipynb #58c30053
 class VoteLoss(GalaxyLoss):
     "`dirichlet_multinomial` for the head of the same name, and loaders that bring the votes."
     def __init__(self, head, weight=None):
         super().__init__(head, weight)
-        if not hasattr(head, 'concentration') or weight is not None: raise ValueError('the loss votes needs head="dirichlet", and takes no weight')
+        if not hasattr(head, 'concentration') or weight is not None:
+            raise ValueError('the loss votes needs head="dirichlet", and takes no weight')
+
     def forward(self, logits, target, votes=None):
         if votes is None: raise ValueError('the loss votes needs the votes: GalaxyDataLoaders.from_catalogue(df, ..., counts=True)')
-        return dirichlet_multinomial(self.head.concentration(logits), votes.as_subclass(torch.Tensor), self.head.tree)
+        return dirichlet_multinomial(self.head.concentration(logits), votes.as_subclass(torch.Tensor), self.head.tree, self.reduction)
 
-LOSSES = {'mse': GalaxyLoss, 'bce': partial(GalaxyLoss, loss=masked_bce), 'conditional': ConditionalLoss, 'votes': VoteLoss}
+class OneOfKLoss(GalaxyLoss):
+    "`masked_cross_entropy` for the head softmax."
+    def __init__(self, head, weight=None):
+        super().__init__(head, weight, masked_cross_entropy)
+        if not isinstance(head, SoftmaxHead): raise ValueError('the loss cross_entropy needs head="softmax"')
+
+LOSSES = {'mse': GalaxyLoss, 'bce': partial(GalaxyLoss, loss=masked_bce), 'conditional': ConditionalLoss, 'votes': VoteLoss,
+          'cross_entropy': OneOfKLoss}
 
 # %% ../nbs/foundations/learner.ipynb #2cf649d0
 class KnownMetric(Metric):
-    "A mean over the known entries of a whole epoch, whatever its batches."
-    def __init__(self, entry, final, name, columns=slice(None)): self.entry, self.final, self._name, self.columns = entry, final, name, columns
+    "A mean over the known entries of a whole epoch, whatever its batches; the device is asked once, at the end."
+    def __init__(self, entry, final, name, columns=slice(None)):
+        self.entry, self.final, self._name, self.columns = entry, final, name, columns
+
     def reset(self): self.total, self.n = 0., 0
     def accumulate(self, learn):
-        e = (learn.loss_func.activation(learn.pred)-learn.yb[0])[:, self.columns]
-        self.total += self.entry(e).nansum().item(); self.n += (~e.isnan()).sum().item()
+        p, y = learn.loss_func.activation(learn.pred).as_subclass(torch.Tensor), learn.yb[0].as_subclass(torch.Tensor)
+        e = (p-y)[:, self.columns].detach()
+        self.total, self.n = self.total+self.entry(e).nansum().double(), self.n+(~e.isnan()).sum()
 
     @property
-    def value(self): return self.final(self.total/self.n) if self.n else None
+    def value(self): return self.final(float(self.total)/int(self.n)) if self.n else None
     @property
     def name(self): return self._name
 
@@ -224,14 +280,25 @@ def find_arch(
     if not isinstance(arch, str): return arch, f'{arch.__module__}:{arch.__qualname__}' if inspect.isroutine(arch) else None
     module, _, name = arch.partition(':')
     try: return getattr(importlib.import_module(module), name), arch
-    except (ImportError, AttributeError, ValueError) as e: raise ValueError(f'no architecture {arch!r} ({e}): give package.module:function') from e
+    except (ImportError, AttributeError, ValueError) as e:
+        raise ValueError(f'no architecture {arch!r} ({e}): give package.module:function') from e
 
 # %% ../nbs/foundations/learner.ipynb #e4d80111
 def _build(arch, n_out, size, settings):
-    "The network, its image size given where the architecture asks for one."
-    if isinstance(arch, nn.Module): return arch
-    if 'size' in inspect.signature(arch).parameters: settings = {'size': size} | settings
-    return arch(n_out=n_out, **settings)
+    "The network, its image size given where the architecture asks for one; raises `ValueError` where it cannot be, or cannot take such images."
+    name = type(arch).__name__ if isinstance(arch, nn.Module) else getattr(arch, '__name__', str(arch))
+    if 'size' in inspect.signature(arch).parameters and not isinstance(arch, nn.Module): settings = {'size': size} | settings
+    try:
+        model = arch if isinstance(arch, nn.Module) else arch(n_out=n_out, **settings)
+        on, was = next((w for w in model.parameters()), torch.zeros(())), model.training
+        with torch.no_grad(): out = model.eval()(torch.zeros(2, 3, size, size, device=on.device, dtype=on.dtype))
+        model.train(was)
+    except (TypeError, RuntimeError, AssertionError, ArithmeticError, LookupError, AttributeError, NotImplementedError) as e:
+        raise ValueError(f'{name} takes no RGB images of {size} px with settings {settings} ({str(e)[:200]}): give the loaders another '
+                         'size=, or the network other settings') from e
+    if getattr(out, 'shape', None) != (2, n_out):
+        raise ValueError(f'{name} gives {tuple(getattr(out, "shape", ()))} for two images, where (2, {n_out}) logits belong')
+    return model
 
 # %% ../nbs/foundations/learner.ipynb #e1b34c46
 def _one_of(choice, known, what):
@@ -244,7 +311,10 @@ class FusedAdamW(OptimWrapper):
     def __init__(self, params, **hypers): super().__init__(params, opt=partial(torch.optim.AdamW, fused=True), **hypers)
 
     @property
-    def hypers(self): return [{'lr': g['lr'], 'mom': g['betas'][0], 'sqr_mom': g['betas'][1], 'eps': g['eps'], 'wd': g['weight_decay']} for g in self.opt.param_groups]
+    def hypers(self):
+        name = {'lr': 'lr', 'sqr_mom': 'betas', 'eps': 'eps', 'wd': 'weight_decay'}
+        of = lambda g: {k: g[v] for k, v in name.items()} | {'mom': g['betas'][0], 'sqr_mom': g['betas'][1]}
+        return [of(g) for g in self.opt.param_groups]
 
 # %% ../nbs/foundations/learner.ipynb #314054c9
 def galaxy_learner(
@@ -252,111 +322,70 @@ def galaxy_learner(
     arch,                   # a function (n_out, **settings) -> module that gives logits, a module, or 'package.module:function'
     head:str='sigmoid',     # logits -> fractions: a name in `HEADS`
     loss:str='mse',         # a name in `LOSSES`
-    weight=None,            # how much each column counts, for the losses mse and bce; None: all alike
+    weight=None,            # how much each column counts, for the losses mse, bce and cross_entropy; None: all alike
     bf16:bool|None=None,    # train in bfloat16 and channels last; None: where there is a GPU
     wd:float=.05,           # weight decay, of all parameters
     opt_func=FusedAdamW,    # a fastai optimiser
     seed:int=0,             # of the network's first weights
+    compile:bool=False,     # True: on a GPU, have torch capture each step (CUDA graphs); elsewhere it changes nothing
     cbs=None,               # fastai callbacks
     **settings              # for the architecture
-)->Learner:                 # with `settings`, from which `load_run` builds it anew
+)->Learner:                 # on `dls.device`, with `settings`, from which `load_run` builds it anew
     "fastai's Learner for galaxies; raises `ValueError` for a head, loss or architecture that there is not, or that do not go together."
     make_head, loss_func = _one_of(head, HEADS, 'head'), _one_of(loss, LOSSES, 'loss')
     arch, name = find_arch(arch)
     weight = None if weight is None else _weights(weight, dls.vocab)
     loss_func = loss_func(make_head(dls.vocab), weight)
     torch.manual_seed(seed)
-    model = _build(arch, loss_func.head.n_logits, dls.size, settings)
+    model = _build(arch, loss_func.head.n_logits, dls.size, settings).to(dls.device)
     settings |= getattr(model, 'remember', {})     # what rebuilds a pretrained network, and what it had seen
-    learn = Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=getattr(model, 'splitter', trainable_params), metrics=known_metrics(), wd=wd, cbs=cbs, path=dls.path)
-    learn.settings = dict(arch=name, settings=settings, head=head, loss=loss, weight=weight, vocab=list(dls.vocab), size=dls.size, crop=dls.crop, stats=dls.stats, wd=wd)
-    learn.settings['bf16'] = dls.device.type == 'cuda' if bf16 is None else bf16
+    on_gpu = dls.device.type == 'cuda'
+    learn = Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=getattr(model, 'splitter', trainable_params),
+                    metrics=known_metrics(), wd=wd, cbs=[TrainingLog(), *Many(cbs)], path=dls.path)
+    learn.recorder.loss, learn.recorder.smooth_loss = DeviceLoss(), DeviceSmoothLoss()
+    learn.settings = dict(arch=name, settings=settings, head=head, loss=loss, weight=weight, vocab=list(dls.vocab), size=dls.size,
+                          crop=dls.crop, stats=dls.stats, wd=wd, bf16=on_gpu if bf16 is None else bf16, compile=compile and on_gpu)
+    if learn.settings['compile']: model.compile(mode='reduce-overhead')
     return learn.add_cbs([ChannelsLast(), BFloat16()]) if learn.settings['bf16'] else learn
 
 # %% ../nbs/foundations/learner.ipynb #958e75e3
 def _weights(weight, vocab):
     "One number for each column."
     weight = pd.Series(weight, index=None if isinstance(weight, pd.Series) else vocab).reindex(vocab).astype(float)
-    if weight.isna().any() or (weight < 0).any(): raise ValueError(f'weight of {weight.index[weight.isna() | (weight < 0)][0]} is missing or negative: give one number for each of {len(vocab)} columns')
+    wrong = weight.index[weight.isna() | (weight < 0)]
+    if len(wrong): raise ValueError(f'weight of {wrong[0]} is missing or negative: give one number for each of {len(vocab)} columns')
     return weight.tolist()
 
 # %% ../nbs/foundations/learner.ipynb #a10704cd
 class BFloat16(Callback):
-    "Training steps in bfloat16 on any device, where fastai's `MixedPrecision` knows GPUs alone; validation and prediction stay in float32."
-    run_valid, order = False, 10
+    "Training and its validation in bfloat16 on any device, where fastai's `MixedPrecision` knows GPUs alone; prediction stays in float32."
+    order, autocast = 10, None
+    def before_fit(self): self.fitting = True
+    def after_fit(self): self.fitting = False
+
     def before_batch(self):
+        self.after_pred()               # where an interrupted batch has left it on
+        if not (self.training or getattr(self, 'fitting', False)) or hasattr(self.learn, 'gather_preds'): return
         self.autocast = torch.autocast(self.dls.device.type, torch.bfloat16)
         self.autocast.__enter__()
-    def after_pred(self): self.autocast.__exit__(None, None, None)
 
-# %% ../nbs/foundations/learner.ipynb #38322a2d
-class KeepRun(Callback):
-    "Seed every epoch; after it, write the history, the best weights so far, and a checkpoint to resume from."
-    order = 55      # after fastai's recorder, before the callbacks that may end the training
-    def __init__(self, folder, seed, bar, history, done): self.folder, self.seed, self.bar, self.history, self.done, self.swept = folder, seed, bar, history, done, time.time()
+    def after_pred(self):
+        if self.autocast: self.autocast.__exit__(None, None, None)
+        self.autocast = None
 
-    def before_epoch(self):
-        if self.epoch < self.done: return self._remember()
-        seed_everything(f'{self.seed} {self.epoch}', self.dls)
-        self.began, self.sum, self.n = time.time(), 0., 0
+# %% ../nbs/foundations/learner.ipynb #1d9ba8d7
+class DeviceLoss(AvgLoss):
+    "fastai's mean loss of the held-out part, summed on the device."
+    def accumulate(self, learn):
+        n = len(learn.yb[0])
+        self.total, self.count = self.total+learn.loss.detach().mean().as_subclass(torch.Tensor)*n, self.count+n
 
-    def _remember(self):
-        "fastai skips an epoch that is done; its recorder gets what was recorded then."
-        was = dict(zip(HISTORY, self.history[self.epoch+1]))
-        self.recorder.log += [was.get(name, np.nan) for name in self.recorder.metric_names[1:-1]]
-        self.learn.train_iter = (self.epoch+1)*len(self.dls.train)
-
-    def after_batch(self):
-        if self.training: self.sum += self.loss.detach()*len(self.x); self.n += len(self.x)
-
-    def after_epoch(self):
-        if self.epoch < self.done: return
-        total, n = maybe_gather(torch.stack([self.sum, torch.full_like(self.sum, self.n)])[None]).sum(0)     # of all processes
-        row = [self.epoch+1, float(total/n), *_held_out(self.learn, self.recorder.values[-1][1:]), round(time.time()-self.began, 2)]
-        best = self.epoch == 0 or row[2] < min(r[2] for r in self.history[1:])
-        self.history.append(row)
-        if not rank_distrib(): self._write(best)
-        self.bar.update(); self.bar.set_postfix_str(f'train {row[1]:.4f}, held out {row[2]:.4f}')
-        if time.time() > self.swept+10: gc.collect(); self.swept = time.time()      # an epoch's loader and its last batch hold each other
-
-    def _write(self, best):
-        if best: _atomic(self.folder/'best.safetensors', lambda f: save_model(get_model(self.learn.model), f))
-        _write_history(self.folder/'history.csv', self.history)
-        _checkpoint(self.folder, self.learn, self.epoch+1)
-
-# %% ../nbs/foundations/learner.ipynb #ce863b2b
-def seed_everything(
-    key,                    # whatever has a text: seed and epoch
-    dls:GalaxyDataLoaders   # loaders whose order of galaxies is seeded too
-):
-    "Set every random generator that training draws from."
-    n = int(hashlib.sha256(str(key).encode()).hexdigest()[:8], 16)
-    random.seed(n); np.random.seed(n); torch.manual_seed(n)
-    dls.train.rng = random.Random(n)
-
-# %% ../nbs/foundations/learner.ipynb #cd5c6e9f
-def _held_out(learn, values):
-    "Loss, RMSE and MAE of the held-out part, whatever other metrics there are."
-    named = dict(zip(['valid_loss', *learn.metrics.attrgot('name')], values))
-    return [named.get(c, np.nan) for c in HISTORY[2:5]]
-
-# %% ../nbs/foundations/learner.ipynb #681ab077
-def _atomic(path, write):
-    "A file that is there whole or not at all."
-    new = path.with_name(path.name+'.new')
-    write(new); os.replace(new, path)
-
-# %% ../nbs/foundations/learner.ipynb #9d3cc275
-def _write_history(path, rows):
-    "All epochs so far."
-    _atomic(path, lambda f: f.write_text('\n'.join(','.join(map(str, r)) for r in [HISTORY, *rows])+'\n'))
-
-# %% ../nbs/foundations/learner.ipynb #99a084a8
-def _checkpoint(folder, learn, epochs):
-    "What is needed to go on: weights, optimiser, and how many epochs are done."
-    opt = learn.opt.state_dict()
-    for group in opt['param_groups']: group |= {k: v.item() for k, v in group.items() if isinstance(v, np.generic)}       # what weights_only reads back
-    _atomic(folder/'checkpoint.pt', lambda f: torch.save({'model': get_model(learn.model).state_dict(), 'opt': opt, 'epochs': epochs}, f))
+class DeviceSmoothLoss(AvgSmoothLoss):
+    "fastai's smoothed training loss, kept on the device."
+    def accumulate(self, learn):
+        loss = learn.loss.detach().mean().as_subclass(torch.Tensor)
+        self.count += 1
+        self.val = torch.lerp(loss, self.val.to(loss), self.beta)
 
 # %% ../nbs/foundations/learner.ipynb #59280fb9
 def join_processes(
@@ -364,7 +393,8 @@ def join_processes(
     "Meet the other processes, before any loader is made; raises `ImportError` where Accelerate is not installed."
     if num_distrib() < 2: return 1
     try: from accelerate import PartialState
-    except ImportError as e: raise ImportError('several processes need Accelerate: pip install "galaxy_nbdev[accelerate]"; or start one process alone') from e
+    except ImportError as e:
+        raise ImportError('several processes need Accelerate: pip install "galaxy_nbdev[accelerate]"; or start one process alone') from e
     return PartialState(cpu=not torch.cuda.is_available()).num_processes
 
 # %% ../nbs/foundations/learner.ipynb #e2ea0858
@@ -380,13 +410,16 @@ def _share(t): # Tensor, every so-manieth row
 
 # %% ../nbs/foundations/learner.ipynb #352f0da2
 @contextmanager
-def together(
+def sharing_processes(
     learn:Learner   # made by `galaxy_learner`
 ):
     "Gives the callbacks with which all processes share a fit: of one process, none; raises `ValueError` for a batch that cannot be shared evenly."
     n = num_distrib()
-    if n < 2: yield []; return
-    if learn.dls.bs % n: raise ValueError(f'a batch of {learn.dls.bs} cannot be shared evenly among {n} processes: give a multiple of {n} as bs')
+    if n < 2:
+        yield []
+        return
+    if learn.dls.bs % n:
+        raise ValueError(f'a batch of {learn.dls.bs} cannot be shared evenly among {n} processes: give a multiple of {n} as bs')
     join_processes()
     from fastai.distributed import DistributedTrainer
     trainer = DistributedTrainer(sync_bn=torch.cuda.is_available(), cpu=not torch.cuda.is_available())
@@ -402,62 +435,110 @@ def train_run(
     epochs:int,             # passes over the training part
     lr:float=2e-3,          # highest rate of the one-cycle schedule
     seed:int=0,             # of shuffling, augmentation and dropout
-    fit:str='fit_one_cycle' # fastai's way to train, a method of Learner that takes (epochs, lr, cbs=, start_epoch=)
-)->pd.DataFrame:            # history: one row an epoch, epoch 0 untrained
-    "Train and leave a run folder; resumes an interrupted run of the same settings, raises `ValueError` where another version of the network or optimiser began it."
-    dest, first = run_folder(learn, recipe, seed), not rank_distrib()
-    learn.settings |= dict(recipe=recipe, epochs=epochs, lr=lr, seed=seed, bs=learn.dls.bs, fit=fit, split=learn.dls.split, data=learn.dls.attrs)
-    dest.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f'{dest}.lock') if first else nullcontext(), together(learn) as sharing:
-        part = dest.with_name(dest.name+'.part')
+    fit:str='fit_one_cycle',# fastai's way to train, a method of Learner that takes (epochs, lr, cbs=) and fits once
+    save_every:float=30.    # seconds between checkpoints: what a killed training loses at most, and the epoch it was in
+)->pd.DataFrame:            # history: one row an epoch, the first before training
+    "Train and leave a run folder, or go on with it; raises `ValueError` for a folder of other settings, or a training that diverges."
+    _check_ranges(epochs, lr, seed)
+    method, dest, first = _fit_method(learn, fit), run_folder(learn, recipe, seed), not rank_distrib()
+    part = dest.with_name(dest.name+'.part')
+    settings = learn.settings | dict(recipe=recipe, epochs=epochs, lr=lr, seed=seed, bs=learn.dls.bs, fit=fit, split=learn.dls.split,
+                                     data=json.loads(json.dumps(learn.dls.attrs)), **_start(learn, dest))
+    with run_lock(dest) if first else nullcontext(), sharing_processes(learn) as sharing:
         if not first: distrib_barrier()     # the first process makes the folder, the others read it
-        done, history = _resume(part, learn)
+        done, rows = _resume(part, dest, learn, settings)
+        learn.settings = settings
         if first: distrib_barrier()
+        if done == 'finished':
+            learn.training_log.rows = rows
+            return read_history(dest)
         with tqdm(total=epochs, initial=done, desc=dest.name, leave=False, disable=not first) as bar, learn.no_bar(), learn.no_logging():
-            keep = KeepRun(part, seed, bar, history or [_untrained(learn)], done)
-            getattr(learn, fit)(epochs, lr, cbs=[keep, *sharing], **({'start_epoch': done} if done else {}))
+            learn.training_log.rows = rows or [_before_training(learn)]
+            keep = KeepRun(part, seed, bar, done, save_every)
+            try: method(epochs, lr, cbs=[keep, *sharing, *([SkipToEpoch(done)] if done else [])])
+            except BaseException as e: _left(keep, e)
         if first: _finish_run(part, dest, learn, seed)
-    return read_history(dest) if first else pd.DataFrame(keep.history, columns=HISTORY)
+    return read_history(dest) if first else pd.DataFrame(learn.training_log.rows, columns=HISTORY)
+
+# %% ../nbs/foundations/learner.ipynb #ac782115
+def _check_ranges(epochs, lr, seed):
+    "Raise `ValueError` for numbers that no training can have."
+    whole = lambda v: isinstance(v, (int, np.integer)) and not isinstance(v, bool)
+    if not whole(epochs) or epochs < 1: raise ValueError(f'epochs={epochs!r}: give a whole number from 1 on')
+    if not whole(seed) or seed < 0: raise ValueError(f'seed={seed!r}: give a whole number from 0 on')
+    if not 0 < float(lr) < math.inf: raise ValueError(f'lr={lr!r}: give a rate above 0')
+
+def _fit_method(learn, fit):
+    "The method that trains; raises `ValueError` for one that is none, or that would fit more than once."
+    method = getattr(learn, str(fit), None)
+    code = getattr(getattr(method, '__func__', None), '__code__', None)
+    names = code.co_varnames[1:code.co_argcount] if code else ()
+    if len(names) > 1 and names[1].startswith('lr') and 'cbs' in names: return method
+    raise ValueError(f'fit={fit!r} is no method of Learner that takes (epochs, lr, cbs=) and fits once: choose fit_one_cycle, fit, '
+                     'fit_flat_cos or fit_gradually; after learn.fine_tune(...), learn.save_run(...) leaves the run')
+
+# %% ../nbs/foundations/learner.ipynb #7fe6c2d3
+def _start(learn, dest):
+    "What a training begins with: the hash of the weights, and the epochs that they have had; the same when it is called again."
+    begun = vars(learn).setdefault('begun', {})
+    if str(dest) not in begun: begun[str(dest)] = {'start': weights_digest(learn.model.state_dict()), 'epochs_before': learn.training_log.epochs}
+    return begun[str(dest)]
 
 # %% ../nbs/foundations/learner.ipynb #8c0ecb1e
-def _resume(part, learn):
-    "Epochs done and their history, from an unfinished folder of the same settings; else a new folder."
-    same = (part/'settings.json').exists() and json.loads((part/'settings.json').read_text()) == json.loads(json.dumps(learn.settings))
-    if not same:
-        shutil.rmtree(part, ignore_errors=True); part.mkdir()
-        _atomic(part/'settings.json', lambda f: f.write_text(json.dumps(learn.settings, indent=1)))
+def _resume(part, dest, learn, settings):
+    "Epochs done ('finished': all of them) and their history, from a folder of the same settings; a new folder where there is none."
+    for folder in (dest, part):
+        if (folder/'settings.json').exists(): check_same_run(folder, settings)
+        elif folder.exists() and any(folder.iterdir()): raise ValueError(f'{folder} holds no run: give another recipe, or move it away')
+    if (dest/'provenance.json').exists():
+        fill_network(learn.model, dest/'weights.safetensors')
+        return 'finished', read_history(dest).to_numpy().tolist()
+    if not rank_distrib(): write_json(part/'settings.json', settings)
     if not (part/'checkpoint.pt').exists(): return 0, []
     state = torch.load(part/'checkpoint.pt', weights_only=True, map_location=learn.dls.device)
     try:
-        learn.model.to(learn.dls.device).load_state_dict(state['model'])
-        learn.create_opt(); learn.opt.load_state_dict(state['opt'])
-    except (RuntimeError, ValueError) as e: raise ValueError(f'{part} was begun with another network or optimiser ({str(e).splitlines()[0]}): remove it to begin anew') from e
-    return state['epochs'], read_history(part).head(state['epochs']+1).to_numpy().tolist()
+        learn.model.load_state_dict(state['model'])
+        learn.create_opt()
+        learn.opt.load_state_dict(state['opt'])
+        rows = read_history(part).head(state['epochs']+1).to_numpy().tolist()
+    except (RuntimeError, ValueError, KeyError) as e:
+        raise ValueError(f'{part} was begun with another network or optimiser ({str(e).splitlines()[0]}): give another recipe, or move it away') from e
+    return state['epochs'], [[int(r[0]), *r[1:]] for r in rows]
 
 # %% ../nbs/foundations/learner.ipynb #2a4ab40e
-def _untrained(learn):
-    "History of epoch 0: the losses before any training."
+def _before_training(learn):
+    "The first row of a history: the losses before the training, with the epochs that the network has had already."
     watching = [cb for cb in learn.cbs if cb.order > learn.recorder.order]      # early stopping and the like have nothing to watch yet
+    epochs = learn.training_log.epochs
     with learn.removed_cbs(watching):
         train = learn.validate(dl=learn.dls.train.new(shuffle=False, drop_last=False))[0]
-        return [0, train, *_held_out(learn, learn.validate()), 0.]
+        return [epochs, float(train), *map(float, held_out_losses(learn, learn.validate())), 0.]
 
 # %% ../nbs/foundations/learner.ipynb #e8a90e6a
 def _finish_run(part, dest, learn, seed):
     "Weights, predictions, scores and provenance; then the folder gets its name."
-    save_model(learn.model, part/'weights.safetensors')
+    save_whole(part/'weights.safetensors', lambda f: save_model(learn.model, f))
     pred = pd.concat([predict_part(learn, i).assign(split=s) for i, s in enumerate(['train', 'valid'])], ignore_index=True)
-    pred.to_parquet(part/'predictions.parquet')
-    (part/'metrics.json').write_text(json.dumps(run_metrics(learn, pred), indent=1))
+    save_whole(part/'predictions.parquet', pred.to_parquet)
+    write_json(part/'metrics.json', run_metrics(learn, pred))
     minutes = round(read_history(part).seconds.sum()/60, 3)
-    (part/'provenance.json').write_text(json.dumps(profile.provenance(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), processes=max(1, num_distrib()), minutes=minutes, torch=torch.__version__), indent=1))
-    old = dest.with_name(dest.name+'.old')
-    if dest.exists(): os.replace(dest, old)
-    os.replace(part, dest); shutil.rmtree(old, ignore_errors=True)
+    write_json(part/'provenance.json', profile.provenance(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), minutes=minutes,
+                                                          processes=max(1, num_distrib()), torch=torch.__version__))
+    os.replace(part, dest)
     (dest/'checkpoint.pt').unlink(missing_ok=True)
 
+def _left(keep, e):
+    "An interrupted training keeps its best weights and its history, and says where."
+    keep.write(whole=False)
+    if isinstance(e, Diverged) and (keep.folder/'best.safetensors').exists():
+        raise Diverged(f'{e}; the best epoch so far: load_run({str(keep.folder)!r}, weights="best")') from e
+    raise e
+
 # %% ../nbs/foundations/learner.ipynb #626fd87e
-def _device(learn): return torch.cuda.get_device_name() if learn.dls.device.type == 'cuda' else 'cpu'
+def _device(learn):
+    "Where the network is, in words."
+    on = next(learn.model.parameters()).device
+    return torch.cuda.get_device_name(on) if on.type == 'cuda' else on.type
 
 # %% ../nbs/foundations/learner.ipynb #4c3cb9b7
 def predict_part(
@@ -477,39 +558,85 @@ def predict_part(
 def run_metrics(
     learn:Learner,      # made by `galaxy_learner`
     pred:pd.DataFrame   # predictions of both parts, with a column `split`
-)->dict:                # rmse, mae, rmse_train, over_floor (None where the number of votes is unknown), rmse by question, galaxies, parameters
-    "The scores that a run leaves behind, held out unless named otherwise."
-    score = {}
+)->dict:                # rmse, mae, rmse_train; fractions: over_floor, questions; classes: accuracy, f1, auc; galaxies, parameters
+    "The scores that a run leaves behind, held out unless named otherwise; what does not apply is left out."
+    vocab, score = list(learn.dls.vocab), {}
     for i, part in enumerate(['train', 'valid']):
-        df = learn.dls[i].items
-        p, y = metrics.paired(pred[pred.split == part].drop(columns='split'), df)
-        score |= {part: metrics.rmse(p, y), f'{part}_mae': metrics.mae(p, y), f'n_{part}': len(df)}
-    floor = noise_floor(df[['n_votes', *learn.dls.vocab]]) if 'n_votes' in df else None
-    return {'rmse': score['valid'], 'mae': score['valid_mae'], 'rmse_train': score['train'], 'over_floor': floor and score['valid']/floor,
-            'questions': metrics.per_question(pred[pred.split == 'valid'].drop(columns='split'), df).set_index('question').rmse.to_dict(), 'n_train': score['n_train'], 'n_valid': score['n_valid'], 'outputs': len(learn.dls.vocab), 'parameters': sum(w.numel() for w in learn.model.parameters())}
+        df = learn.dls[i].items.set_index('galaxy_id')
+        p = pred[pred.split == part].set_index('galaxy_id')[vocab].loc[df.index]
+        e = (p-df[vocab]).to_numpy('float64')
+        score |= {part: float(np.nanmean(e**2)**.5), f'{part}_mae': float(np.nanmean(abs(e))), f'n_{part}': len(df)}
+    more = _class_scores(p, df[vocab]) if learn.dls.labels != 'fractions' else _fraction_scores(p, df, score['valid'])
+    return {'rmse': score['valid'], 'mae': score['valid_mae'], 'rmse_train': score['train'], **more, 'labels': learn.dls.labels,
+            'n_train': score['n_train'], 'n_valid': score['n_valid'], 'outputs': len(vocab), 'parameters': sum(w.numel() for w in learn.model.parameters())}
+
+def _fraction_scores(p, df, rmse):
+    "RMSE over the noise floor (None where the number of votes is unknown) and by question, where the columns are Galaxy Zoo 2's."
+    if not set(p) <= set(CLASSES): return {}
+    floor = noise_floor(df[['n_votes', *p]]) if 'n_votes' in df else None
+    questions = metrics.per_question(p.reset_index(), df.reset_index()).set_index('question').rmse.to_dict()
+    return {'over_floor': floor and rmse/floor, 'questions': questions}
+
+def _class_scores(p, y):
+    "Means over the labels, as `metrics.binary_scores` gives them; None where a label is the same for all."
+    macro = metrics.binary_scores(p, y).loc['macro', ['accuracy', 'f1', 'auc']].astype(float)
+    return {k: None if math.isnan(v) else v for k, v in macro.items()}
+
+# %% ../nbs/foundations/learner.ipynb #7f2e796c
+@patch
+def save_run(self:Learner,  # made by `galaxy_learner`, trained by `fit_one_cycle`, `fine_tune` or the like
+    recipe:str,             # short name of how it was trained; names the folder
+    seed:int=0              # that names the folder too
+)->Path:                    # the folder, as `train_run` leaves it; the history has the epochs of all fits
+    "A finished run of a network as it stands; raises `ValueError` for one without an epoch, or where the folder is another run."
+    if not self.training_log.rows: raise ValueError('this network has not been trained here: fit it first, or call train_run')
+    dest = run_folder(self, recipe, seed)
+    part = dest.with_name(dest.name+'.part')
+    settings = self.settings | dict(recipe=recipe, epochs=self.training_log.epochs, lr=None, seed=seed, bs=self.dls.bs, fit='by hand',
+                                    split=self.dls.split, data=json.loads(json.dumps(self.dls.attrs)),
+                                    start=weights_digest(self.model.state_dict()), epochs_before=0)
+    with run_lock(dest):
+        if _resume(part, dest, self, settings)[0] == 'finished': return dest
+        self.settings = settings
+        write_history(part, self.training_log.rows)
+        _finish_run(part, dest, self, seed)
+    return dest
 
 # %% ../nbs/foundations/learner.ipynb #9637b06d
 def load_run(
-    folder:str|Path,    # a finished run
+    folder:str|Path,    # a finished run; an unfinished one for weights='best'
     arch=None,          # the architecture, where it is not one of this package's
-    weights:str='last'  # 'last': of the last epoch; 'best': of the epoch with the lowest held-out loss, which that part has chosen
-)->Learner:             # predicts; it holds no training data
+    weights:str='last', # 'last': of the last epoch; 'best': of the epoch with the lowest held-out loss, which that part has chosen
+    device=None         # where it shall be; None: fastai's default, a GPU where there is one
+)->Learner:             # predicts on `dls.device`; it holds no galaxies
     "The learner of a finished run; raises `FileNotFoundError` or `ValueError` where it cannot be rebuilt."
-    folder = Path(folder)
-    if not (folder/'provenance.json').exists(): raise FileNotFoundError(f'no finished run at {folder}')
-    s = json.loads((folder/'settings.json').read_text())
-    if arch is None and not str(s['arch']).startswith('galaxy_nbdev.'): raise ValueError(f'the run was made with {s["arch"]}, which is not of this package: pass it as arch=')
-    file = folder/_one_of(weights, {'last': 'weights.safetensors', 'best': 'best.safetensors'}, 'weights')
-    learn = galaxy_learner(_no_data(s), arch or s['arch'], s['head'], s['loss'], s.get('weight'), wd=s['wd'], **s['settings'])
-    load_model(learn.model, file, device=str(learn.dls.device))
+    s = read_run(folder)
+    file = Path(folder)/_one_of(weights, {'last': 'weights.safetensors', 'best': 'best.safetensors'}, 'weights')
+    if weights == 'last': read_run(folder, 'provenance.json')
+    if not file.exists(): raise FileNotFoundError(f'no finished run at {folder}: {file.name} is missing')
+    make = find_architecture(s['arch']) if arch is None else find_arch(arch)[0]
+    if not isinstance(make, nn.Module): check_arch_settings(make, s['settings'], Path(folder)/'settings.json')
+    _check_size(make, s, file)
+    settings = {} if isinstance(make, nn.Module) else s['settings']
+    learn = galaxy_learner(_no_data(s, device), make, s['head'], s['loss'], s.get('weight'), wd=s['wd'], **settings)
+    fill_network(learn.model, file)
     learn.settings = s
     return learn
 
+def _check_size(make, s, file):
+    "Raise `ValueError` where the weights are another network's, before any memory is taken; what cannot be built without memory is checked later."
+    if isinstance(make, nn.Module): return
+    settings = ({'size': s['size']} if 'size' in inspect.signature(make).parameters else {}) | s['settings']
+    try:
+        with torch.device('meta'): model = make(n_out=len(s['vocab']), **settings)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError): return
+    check_weights(model, file)
+
 # %% ../nbs/foundations/learner.ipynb #908305b8
-def _no_data(s):
-    "Loaders with the blocks of a run, and one black square in place of galaxies."
+def _no_data(s, device):
+    "Loaders with the blocks of a run, and no galaxies: only other galaxies, from `test_dl`, go through them."
     square = Image.new('RGB', (s['crop'] or s['size'],)*2)
     df = pd.DataFrame({'galaxy_id': ['none'], 'path': [square]} | {c: np.zeros(1, 'float32') for c in s['vocab']})
     block = galaxy_block(s['vocab'], s['crop'], s['size'], lambda _: ([0], [0]), s['stats'], augment=False)
-    dls = block.dataloaders(df, bs=1, num_workers=0, path=profile.home())
-    return GalaxyDataLoaders(*dls.loaders, path=dls.path, device=dls.device)._note(s['split'], s['data'], s['crop'], s['size'], s['stats'])
+    dls = block.dataloaders(df, bs=1, num_workers=0, path=profile.home(), device=device, dl_kwargs=[{'empty': True}]*2)
+    return GalaxyDataLoaders(*dls.loaders, path=dls.path, device=torch.device(dls.device))._note(s['split'], s['data'], s['crop'], s['size'], s['stats'])
