@@ -12,12 +12,14 @@ CELLS = ['from galaxy_nbdev import exploration, sources\nbrowser = exploration.G
 KERNEL = 'window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status'
 NO_VOTES = "arguments[0].value = '0'; arguments[0].dispatchEvent(new Event('change', {bubbles: true}))"
 
-def program(name):
-    "Where a program lies; fails with the way to get it."
-    found = shutil.which(name)
+def program(*names):
+    "Where the first of these programs lies; fails with the way to get one."
+    found = next(filter(None, map(shutil.which, names)), None)
     if not found:
-        sys.exit(f'FAIL  there is no {name} here: apt-get install chromium chromium-driver (Debian, Ubuntu), and again')
+        sys.exit(f'FAIL  there is no {names[0]} here: apt-get install chromium chromium-driver (Debian, Ubuntu), and again')
     return found
+
+def chrome(): return program('chromium', 'chromium-browser', 'google-chrome')
 
 def lab(folder, port, token):
     "JupyterLab on one notebook, without anything of the user's own settings."
@@ -44,7 +46,7 @@ def chromium(folder):
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
     options = webdriver.ChromeOptions()
-    options.binary_location = program('chromium')
+    options.binary_location = chrome()
     for o in ('--headless=new', '--no-sandbox', '--disable-dev-shm-usage', '--window-size=1500,1100',
               f'--user-data-dir={folder/"chromium"}'): options.add_argument(o)
     return webdriver.Chrome(options=options, service=Service(program('chromedriver')))
@@ -102,7 +104,7 @@ def drive(driver, address, picture):
 def main():
     "Start JupyterLab and Chromium, drive, stop both."
     picture = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT/'_report'/'browser.png').resolve()
-    program('chromium'); program('chromedriver')
+    chrome(), program('chromedriver')      # before the work
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]

@@ -140,13 +140,13 @@ def imports(path):
     return top, found(ast.walk(tree)) - top
 
 def wheel():
-    "the wheel holds galaxy_nbdev/ alone, and declares everything that it imports"
+    "the wheel holds galaxy_nbdev/ and its campaigns alone, and declares everything that it imports"
     with tempfile.TemporaryDirectory() as t:
         python('-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', WHEEL, '.',
                cwd=copy_tree(Path(t)/'copy'))
     file, = WHEEL.glob('*.whl')
     held = {n for n in zipfile.ZipFile(file).namelist() if '.dist-info/' not in n}
-    own = {str(p.relative_to(ROOT)) for p in (ROOT/'galaxy_nbdev').rglob('*.py')}
+    own = {str(p.relative_to(ROOT)) for pattern in ('*.py', 'campaigns/*.json') for p in (ROOT/'galaxy_nbdev').rglob(pattern)}
     need(held == own, f'too much in the wheel: {sorted(held-own)}; missing from it: {sorted(own-held)}')
     always, extra = wheel_requirements(file)
     dists, lacking = packages_distributions(), []

@@ -10,6 +10,7 @@ from nbdev import showdoc
 from nbdev.process import Processor
 from nbdev.processors import FilterDefaults, exec_show_docs, mv_exports
 from nbdev.serve_drv import exec_nb
+import gallery
 from notebooks import EXPORTED, NBS, PICTURES, ROOT, directives, drawn, figures, options, ordered, prose, read
 from quarto import CELL, NBDEV, check_settings, misfits, settings
 
@@ -77,7 +78,7 @@ def check_notebooks():
     checked = lambda name, nb: check_cells(nb) + check_figures(nb) + check_text(name, nb)
     wrong = [f'nbs/{name} {w}' for name, nb in notebooks.items() for w in checked(name, nb)]
     unused = entries().keys() - {k for nb in notebooks.values() for k in cited(prose(nb))}
-    return wrong + [f'references.bib: no notebook cites {k}' for k in sorted(unused)]
+    return wrong + [f'references.bib: no notebook cites {k}' for k in sorted(unused)] + gallery.missing()
 
 # --- pages from notebooks
 
@@ -158,6 +159,7 @@ def make(proc=PROC, how=Pages):
         if f.suffix != '.ipynb': shutil.copy(NBS/f, proc/f)
     os.environ['IN_TEST'] = '1'
     for name in ordered(): exec_nb(NBS/name, proc/name, how)
+    gallery.write(proc)
 
 # --- pages, read by pandoc
 
@@ -209,12 +211,12 @@ class Read(HTMLParser):
         if a.get('id'): self.ids.add(a['id'])
         if tag == 'a' and 'href' in a: self.links.append(a['href'] or '')
 
-def as_html(nb, folder, *more, pictures=False):
-    "A page converted by pandoc, and what it warned of."
+def as_html(text, folder, *more):
+    "A page's Markdown converted by pandoc, and what it warned of."
     command = [pypandoc.get_pandoc_path(), '-f', 'markdown', '-t', 'html', '--mathml', '--citeproc', '--standalone',
                '--bibliography', str(folder/'references.bib'), '-M', 'link-citations=true', '-M', 'pagetitle=page',
                *more]
-    r = subprocess.run(command, input=markdown(nb, pictures), text=True, capture_output=True)
+    r = subprocess.run(command, input=text, text=True, capture_output=True)
     return r.stdout, r.stderr.strip() or ('it failed' if r.returncode else '')
 
 def front_matter(nb): return next((yaml.safe_load(c.source.strip().strip('-')) for c in nb.cells
@@ -242,15 +244,22 @@ def check_links(name, links, pages, where, site):
         elif anchor and anchor not in pages[target].ids and not known: wrong.append(f'{name}: there is no {link}')
     return wrong
 
+def others(): return [p.name for p in sorted(NBS.glob('*.md'))]
+
 def check_pages(proc=PROC):
     "Convert every page of `proc` by pandoc: what it warns of, links that lead nowhere; and the number of links."
-    wrong, pages, where = [], {}, {}
+    wrong, pages, where, sources = [], {}, {}, {}
     for name in ordered():
         nb = read(proc/name)
-        text, warned = as_html(nb, proc)
-        if warned: wrong.append(f'{name}: pandoc warns: {warned}')
-        pages[str(name)] = Read(text)
+        sources[str(name)] = markdown(nb)
         where[str(name.with_name(front_matter(nb).get('output-file', f'{name.stem}.html')))] = str(name)
+    for name in others():
+        sources[name] = (proc/name).read_text(encoding='utf-8')
+        where[Path(name).with_suffix('.html').as_posix()] = name
+    for name, text in sources.items():
+        text, warned = as_html(text, proc)
+        if warned: wrong.append(f'{name}: pandoc warns: {warned}')
+        pages[name] = Read(text)
     site = settings()['website']['site-url'].rstrip('/')+'/'
     for name, page in pages.items(): wrong += check_links(name, page.links, pages, where, site)
     return wrong, sum(len(p.links) for p in pages.values())
@@ -260,7 +269,7 @@ def check(proc=PROC, how=Pages):
     wrong = check_settings() + check_notebooks()
     make(proc, how)
     more, links = check_pages(proc)
-    return wrong+more, f'{len(ordered())} pages, {links} links'
+    return wrong+more, f'{len(ordered())+len(others())} pages, {links} links'
 
 if __name__ == '__main__':
     wrong, said = check()

@@ -114,7 +114,8 @@ def check_settings():
     sections = [c['section'] for c in contents if isinstance(c, dict)]
     if sections[:2] != ['Story',
         'Foundations']: wrong.append(f'the sidebar begins with {sections[:2]}, not with Story and Foundations')
-    wrong += [f'the sidebar leaves out {n}' for n in map(str, ordered()) if n not in listed]
+    pages = [*map(str, ordered()), *(p.name for p in NBS.glob('*.md'))]
+    wrong += [f'the sidebar leaves out {n}' for n in pages if n not in listed]
     wrong += [f'the sidebar names {n} twice' for n in {n for n in listed if listed.count(n) > 1}]
     files = [*listed, s['bibliography'], s['format']['html'].get('css'), s['website'].get('image')]
     return wrong + [f'there is no nbs/{f}' for f in files if f and not (NBS/f).is_file()]

@@ -9,7 +9,7 @@ from badges import is_badge
 from execute import chosen, each, prepare
 from galaxy_nbdev.files import lock, replacing, write_text
 from notebooks import NBS, REPORT, ROOT, Stopped, read, title
-from pages import Quickly, as_html, emptied, front_matter
+from pages import Quickly, as_html, emptied, front_matter, markdown
 
 STYLE = f'<style>\n{(ROOT/".ci"/"report.css").read_text(encoding="utf-8")}</style>'
 
@@ -48,7 +48,7 @@ def report_page(name, nb, names, folder):
         nav.write_text(navigation(name, names), encoding='utf-8')
         options = ['-H', str(head), '-B', str(nav), '-V', 'document-css=false', '-M', 'lang=en',
                    '-M', f'pagetitle={front.get("title", name.stem)}']
-        text, warned = as_html(page, NBS, *options, pictures=True)
+        text, warned = as_html(markdown(page, pictures=True), NBS, *options)
     if warned: print(f'\n{name}: pandoc warns: {warned}', file=sys.stderr)
     write_text((folder/name).with_suffix('.html'), text)
 

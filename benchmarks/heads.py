@@ -3,7 +3,7 @@
     python benchmarks/heads.py --real ../shared/data/gz2_800
 
 'sigmoid', 'tree' and 'dirichlet' are one network each, the last trained on the votes
-themselves; 'cascade' is eleven networks, each trained on the galaxies whose volunteers were asked its question, chained by `evaluation.cascade`.
+themselves; 'cascade' is eleven networks, each trained on the galaxies whose volunteers were asked its question, chained by `prediction.cascade`.
 Of the Dirichlet network the coverage is measured too: of the votes on galaxies held out, and on simulated ones of the true probabilities. Where a real
 table has no votes they are its fractions times the number of classifications, rounded.
 Every row goes to results/heads.json as it ends; rows that are there are not made again. About 20 minutes on one thread.
@@ -15,7 +15,8 @@ os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_cur
 import numpy as np
 from galaxy_nbdev import images, metrics, profile, sources
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, with_counts
-from galaxy_nbdev.evaluation import cascade, concentrations, predict, score
+from galaxy_nbdev.evaluation import score
+from galaxy_nbdev.prediction import cascade, concentrations, predict
 from galaxy_nbdev.learner import galaxy_learner, seed_everything
 from galaxy_nbdev.schema import COUNTS, QUESTIONS, TOTALS, make_labels
 from learning_curve import NoValidation, keep, rows

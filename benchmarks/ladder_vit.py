@@ -22,7 +22,7 @@ from ladder_cnn import parts, short_hash, value
 from safetensors.torch import load_file
 from galaxy_nbdev import metrics, profile, sources
 from galaxy_nbdev.dataloaders import GalaxyAugment, GalaxyDataLoaders, data_hash, kfold_ids, split_ids
-from galaxy_nbdev.evaluation import predict
+from galaxy_nbdev.prediction import predict
 from galaxy_nbdev.learner import galaxy_learner, predict_part, seed_everything, train_run
 from galaxy_nbdev.runs import read_history, run_folder
 from galaxy_nbdev.schema import CLASSES, make_labels

@@ -16,7 +16,8 @@ import numpy as np, torch
 from fastai.callback.core import Callback, CancelValidException
 from galaxy_nbdev import images, metrics, profile, sources
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, split_ids
-from galaxy_nbdev.evaluation import predict, score
+from galaxy_nbdev.evaluation import score
+from galaxy_nbdev.prediction import predict
 from galaxy_nbdev.learner import galaxy_learner, seed_everything
 from galaxy_nbdev.schema import CLASSES
 from galaxy_nbdev.simulate import VERSION

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]; sys.path.insert(0, str(ROOT))
 import pandas as pd
 from galaxy_nbdev import profile, sources
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders
-from galaxy_nbdev.evaluation import predict_shards
+from galaxy_nbdev.prediction import predict_shards
 from galaxy_nbdev.learner import galaxy_learner
 
 def one(survey, galaxies):

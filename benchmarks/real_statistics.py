@@ -13,8 +13,10 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]; sys.path.insert(0, str(ROOT))
 from galaxy_nbdev import __version__
-from galaxy_nbdev.schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, to_cumulative
-from galaxy_nbdev.simulate import agreement, picture_statistics, unforced, vote_statistics
+from galaxy_nbdev.files import write_text
+from galaxy_nbdev.results import results_file
+from galaxy_nbdev.schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, tied_pairs, to_cumulative
+from galaxy_nbdev.simulate import agreement, picture_statistics, vote_statistics
 
 def catalogue(counts):
     "Raw cumulative fractions, counts and totals from an (n, 37) array of counts."
@@ -33,8 +35,12 @@ def independent(df, rng):
         out |= zip(names, rng.multinomial(np.asarray(reached, int), p/p.sum(1, keepdims=True)).T)
     return catalogue(np.column_stack([out[c] for c in COUNTS]))
 
-def compare(a, b): return {'all 666 pairs': agreement(a['correlation'], b['correlation']), 'pairs not forced': agreement(a['correlation'], b['correlation'], unforced()),
-                           'conditional': agreement(a['conditional'], b['conditional'], unforced())}
+def compare(a, b):
+    "Agreement of two tables' correlations: over all pairs, and over those that the tree does not force."
+    free = {kind: ~tied_pairs(kind).to_numpy() for kind in ('cumulative', 'conditional')}
+    return {'all 666 pairs': agreement(a['correlation'], b['correlation']),
+            'pairs not forced': agreement(a['correlation'], b['correlation'], free['cumulative']),
+            'conditional': agreement(a['conditional'], b['conditional'], free['conditional'])}
 
 def plain(v):
     "DataFrames and Series as lists of rounded numbers, NaN as null."
@@ -49,10 +55,15 @@ if __name__ == '__main__':
     names = pd.read_csv(shared/'data/gz2_800/gz2_filename_mapping.csv').asset_id
     pictures = pd.DataFrame([picture_statistics(Image.open(shared/f'data/gz2_800/images/{i}.jpg').convert('RGB')) for i in names])
     tree = json.loads((shared/'gz2_tree.json').read_text())
-    out = dict(provenance=dict(stripe82_sha256=hashlib.sha256(file.read_bytes()).hexdigest(), galaxies=len(s82), gz2_800=len(small), package=__version__, date=datetime.now(timezone.utc).date().isoformat()),
-               stripe82={k: plain(v) for k, v in real.items()}, null=compare(vote_statistics(independent(s82, np.random.default_rng(0))), real), gz2_800=compare(vote_statistics(y), real),
-               pictures={'median': pictures.median().round(2).to_dict(), 'mean': pictures.mean().round(2).to_dict()},
-               kaggle_mean_approx={a['class_column']: a['kaggle_mean_approx'] for q in tree['questions'] for a in q['answers']})
-    dest = ROOT/'results/real_statistics.json'; dest.parent.mkdir(exist_ok=True); part = dest.with_suffix('.part')
-    part.write_text(json.dumps(out)+'\n'); os.replace(part, dest)
-    print({k: {n: round(v, 3) for n, v in out[k].items()} for k in ('null', 'gz2_800')}, out['pictures'], f'{dest.stat().st_size/1024:.0f} kB')
+    about = dict(stripe82_sha256=hashlib.sha256(file.read_bytes()).hexdigest(), galaxies=len(s82), gz2_800=len(small),
+                 package=__version__, date=datetime.now(timezone.utc).date().isoformat())
+    found = {'stripe82': {k: plain(v) for k, v in real.items()},
+             'null': compare(vote_statistics(independent(s82, np.random.default_rng(0))), real),
+             'gz2_800': compare(vote_statistics(y), real),
+             'pictures': {k: v.round(2).to_dict() for k, v in dict(median=pictures.median(), mean=pictures.mean()).items()},
+             'kaggle': {'mean_approx': {a['class_column']: a['kaggle_mean_approx']
+                                        for q in tree['questions'] for a in q['answers']}}}
+    rows = [dict(of=of, statistic=k, value=v) for of, table in found.items() for k, v in table.items()]
+    dest = write_text(results_file('real_statistics'), '{"provenance": '+json.dumps(about)+',\n "runs": [\n  '
+                      + ',\n  '.join(map(json.dumps, rows))+'\n ]}\n')
+    print({k: found[k] for k in ('null', 'gz2_800', 'pictures')}, f'{dest.stat().st_size/1024:.0f} kB')

@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ['OMP_NUM_THREADS'] = '1'
 ROOT = Path(__file__).resolve().parents[1]; sys.path.insert(0, str(ROOT))
 import numpy as np, psutil
-from galaxy_nbdev import learner, profile, sources, survey
+from galaxy_nbdev import files, learner, profile, sources, survey
 from galaxy_nbdev.runs import run_folder
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders
 
@@ -66,8 +66,8 @@ def row(run, source, folder, n, parts, client):
     pids, load = [os.getpid()] if client is None else list(client.run(os.getpid).values()), os.getloadavg()[0]
     stores, out = folder/'stores', folder/'predictions'
     got = {'galaxies': n, 'workers': len(pids), 'partitions': parts, 'load': round(load, 2)}
-    got['store'] = measured(lambda: survey.build_store(source, stores, client=client), pids, stores, parts, n)
-    got['predict'] = measured(lambda: survey.predict(run, source, out, stores=stores, client=client), pids, out, parts, n)
+    got['store'] = measured(lambda: survey.store_partitions(source, stores, client=client), pids, stores, parts, n)
+    got['predict'] = measured(lambda: survey.predict_partitions(run, source, out, stores=stores, client=client), pids, out, parts, n)
     shutil.rmtree(folder)
     return got
 
@@ -82,7 +82,7 @@ def course_run(work):
 def warm(run, source, work):
     "One partition predicted, and thrown away: everything is imported, the network loaded."
     dest = work/f'warm-{os.getpid()}'
-    survey.predict(run, survey.partitions(source)[0], dest); shutil.rmtree(dest)
+    survey.predict_partitions(run, survey.partitions(source)[0], dest); shutil.rmtree(dest)
 
 def alone(run, source, folder, n, parts):
     "The row of one process, on one core: decoding takes every core that it may."
@@ -107,7 +107,7 @@ def summary(rows, bar):
 def main(a):
     work = a.work.resolve()/'survey-cost'; work.mkdir(parents=True, exist_ok=True)
     os.environ['GALAXY_HOME'] = str(work)
-    kept, code = work/'rows.json', survey._digest(ROOT/'galaxy_nbdev'/'survey.py')
+    kept, code = work/'rows.json', files.file_digest(ROOT/'galaxy_nbdev'/'survey.py')
     old = json.loads(kept.read_text()) if kept.exists() else {}
     rows = old['rows'] if old.get('code') == code else []
     run, df = course_run(work)

@@ -13,8 +13,8 @@ import numpy as np, torch
 import torch.nn.functional as F
 
 ROOT = Path(__file__).resolve().parents[1]; sys.path.insert(0, str(ROOT))
-from galaxy_nbdev.schema import ANSWERS, CLASSES, QUESTIONS
-from galaxy_nbdev.simulate import galaxies, unforced, visible
+from galaxy_nbdev.schema import ANSWERS, CLASSES, QUESTIONS, tied_pairs
+from galaxy_nbdev.simulate import galaxies, visible
 
 ALLOW = {
     'Class1.2': 'disk+ edge+ arms+ bar+ ring+ irregular+ disturbed+ clear+ bulge- thin+ dust+ blue+ merger+',
@@ -63,7 +63,7 @@ def meeting(a, b):
     return None if OF[pa[k]] == OF[pb[k]] else 'all' if k == 0 else CLASSES[pa[k-1]]
 
 MEET = np.array([[meeting(a, b) or '' for b in range(37)] for a in range(37)])
-FREE = torch.tensor(unforced())
+FREE = torch.tensor(~tied_pairs().to_numpy())
 when = {m: torch.tensor(MEET == m) for m in set(MEET.ravel())}
 
 def vote_noise(cum):
@@ -92,7 +92,7 @@ def losses(cond, cum, real, T):
             if not np.isfinite(target).all(): continue
             v = enough[:, a]*enough[:, b]; v = (v/v.sum())[:, None]; x, y = cond[:, IX[a]], cond[:, IX[b]]; dx, dy = x-(v*x).sum(0), y-(v*y).sum(0)
             vx, vy = (v*(dx**2+noise[:, IX[a]])).sum(0), (v*(dy**2+noise[:, IX[b]])).sum(0)
-            between = between+(((v*dx).T@dy/(vx[:, None]*vy+1e-12).sqrt()-torch.tensor(target))[free[np.ix_(IX[a], IX[b])]]**2).sum()/400
+            between = between+(((v*dx).T@dy/(vx[:, None]*vy+1e-12).sqrt()-torch.tensor(target))**2).sum()/400
     return dict(mean=.5*((mean-T['mean'])/(.1*T['mean']+.003)).square().mean(), pairs=60*(r-T['correlation'])[off].square().mean(), free=60*(r-T['correlation'])[free].square().mean(),
                 scatter=.3*((sd-T['scatter'])/(.15*T['scatter'])).square().mean(), conditional=25*between, certain=80*(certain-T['certain']).square().mean(),
                 asked=.25*(((mu-T['asked_mean'])/.05).square().mean()+((spread-T['asked_scatter'])/.04).square().mean()))

@@ -14,7 +14,7 @@ from scipy import ndimage, spatial
 from tqdm.auto import tqdm
 from .figures import PALETTE, Sheet, data_title, skipped
 from .images import crop_resize, decode, in_parallel, open_crop, open_image, read_bytes
-from .schema import CLASSES, QUESTIONS, check_tree, present
+from .schema import CLASSES, QUESTIONS, check_tree, has_question
 
 # %% ../nbs/01_cleaning.ipynb #3faff743
 def check_table(
@@ -43,7 +43,7 @@ def _half_known(df):
     "Per row the first question of which only a part is known, else 0."
     out = pd.Series(0, df.index)
     for q in QUESTIONS[::-1]:
-        if present(df, q): out = out.mask(df[q.classes].isna().sum(axis=1).between(1, len(q.classes)-1), q.number)
+        if has_question(df, q): out = out.mask(df[q.classes].isna().sum(axis=1).between(1, len(q.classes)-1), q.number)
     return out
 
 # %% ../nbs/01_cleaning.ipynb #6c9f37ea

@@ -104,14 +104,14 @@ def galaxy_predict(
     workers:str=None        # for partitions: processes of this machine, or the address of a Dask scheduler; default: this one
 ):
     "Vote fractions of every galaxy of a data set, or of a catalogue in partitions."
-    from galaxy_nbdev import evaluation, learner, sources
+    from galaxy_nbdev import learner, prediction, sources
     if _in_partitions(data): _predict_partitions(run, data, dest, dict(tta=_tta(tta), project=project, weights=weights, bs=bs), n, workers); print(dest); return
     if workers: raise ValueError(f'--workers {workers}: only a catalogue in partitions is shared among workers, and {data} is none')
-    print(evaluation.predict_shards(learner.load_run(run, weights=weights), sources.catalogue(data, n=n), dest, _tta(tta), bs, project))
+    print(prediction.predict_shards(learner.load_run(run, weights=weights), sources.catalogue(data, n=n), dest, _tta(tta), bs, project))
 
 # %% ../nbs/foundations/commands.ipynb #7142eb1a
 def _tta(tta): # str, int or None
-    "Views as `evaluation.predict` takes them."
+    "Views as `prediction.predict` takes them."
     return int(tta) if tta and tta.isdigit() else tta
 
 # %% ../nbs/foundations/commands.ipynb #b9585a8a

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'SEQUENTIAL', 'DIVERGING', 'ANSWER', 'QUESTION', 'WORDS', 'HALO', 'style', 'question_title',
-           'question_colour', 'data_title', 'placed_by_hand', 'small_panels', 'skipped', 'show_galaxy']
+           'question_colour', 'data_title', 'placed_by_hand', 'small_panels', 'picture_sheet', 'skipped', 'show_galaxy']
 
 # %% ../nbs/foundations/figures.ipynb #f1be3da6
 import io
@@ -114,6 +114,20 @@ def small_panels(
     fig.subplots_adjust(left=left/8, right=.99, bottom=bottom/tall, top=top, wspace=between, hspace=gap)
     for ax in axs.flat[n:]: ax.remove()
     return fig, list(axs.flat[:n])
+
+# %% ../nbs/foundations/figures.ipynb #06f387e4
+def picture_sheet(
+    n:int,          # pictures
+    columns:int,    # pictures in a row
+    side:float,     # of a picture, inches
+    below:float     # room for words beneath, inches
+)->tuple:           # the closed figure, 8 inches wide, and a list of its axes
+    "A sheet of square pictures, each with room beneath."
+    rows = max(1, -(-n//columns))
+    tall = rows*(side+below)
+    fig = placed_by_hand(plt.figure(figsize=(8, tall), FigureClass=Sheet))
+    box = lambda k: [(k % columns)/columns+.005, 1-((k//columns)*(side+below)+.3+side)/tall, side/8, side/tall]
+    return fig, [fig.add_axes(box(k)) for k in range(n)]
 
 # %% ../nbs/foundations/figures.ipynb #1e892a70
 def skipped(

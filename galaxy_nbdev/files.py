@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['beside', 'replacing', 'explained', 'write_text', 'write_json', 'regular', 'read_json', 'component', 'under', 'claim',
-           'lock', 'digest', 'file_digest', 'weights_digest']
+           'lock', 'tidy', 'digest', 'file_digest', 'weights_digest']
 
 # %% ../nbs/foundations/files.ipynb #6a7a5dae
 import errno, hashlib, itertools, json, os, shutil, socket, stat, tempfile
@@ -157,6 +157,15 @@ def lock(
     path = Path(path).expanduser().resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path.with_name(f'.{path.name}.lock'), timeout=timeout)
+
+# %% ../nbs/foundations/files.ipynb #88744832
+def tidy(
+    folder:str|Path     # whose lock is held
+)->int:                 # files removed
+    "Remove what killed writers left in a folder and below it."
+    left = [p for p in Path(folder).rglob('.*.part') if p.is_file()]
+    for p in left: p.unlink(missing_ok=True)
+    return len(left)
 
 # %% ../nbs/foundations/files.ipynb #d0674cb5
 def digest(

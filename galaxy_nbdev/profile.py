@@ -79,7 +79,7 @@ def in_range(
 _here = Path(galaxy_nbdev.__file__).parent
 
 def _git(package): # str
-    "Commit of the checkout that holds a package, with '+changes' where it was edited; 'unknown' where it was installed."
+    "Commit of a package's own checkout, with '+changes' where it was edited; 'unknown' where it was installed."
     env = {k: v for k, v in os.environ.items() if not k.startswith('GIT_')}     # in a hook they name another repository
     how = dict(capture_output=True, text=True, timeout=10, check=True, env=env)
     def ask(*a): return subprocess.run(['git', '-C', package.parent, *a], **how).stdout.strip()

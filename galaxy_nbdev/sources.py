@@ -17,7 +17,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 from . import profile, simulate
 from .images import in_parallel, open_image
-from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, present, to_cumulative
+from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, has_question, to_cumulative
 
 # %% ../nbs/foundations/sources.ipynb #23313a14
 def _finish(df, root, table, missing, **attrs):
@@ -280,7 +280,7 @@ def _checked(t, table):
     "Raise for an id that stands twice, a question in part, and what is no number or no fraction."
     twice = t.galaxy_id.duplicated().to_numpy()
     if twice.any(): raise ValueError(f'{table}, row {twice.argmax()+2}: galaxy {t.galaxy_id.iloc[twice.argmax()]} stands in more than one row: keep one')
-    for q in QUESTIONS: present(t, q)
+    for q in QUESTIONS: has_question(t, q)
     for c in t.columns.intersection([*CLASSES, *COUNTS, *TOTALS, 'n_votes', 'ra', 'dec']):
         number = pd.to_numeric(t[c], errors='coerce')
         bad = (t[c].notna() & number.isna() | (c in CLASSES and (~number.fillna(0).between(-1e-6, 1+1e-6)))).to_numpy()
