@@ -7,8 +7,8 @@ __all__ = ['VIEW', 'text_ids', 'kfold_ids', 'split_ids', 'training_mask', 'split
            'GalaxyImage', 'OpenGalaxy', 'GalaxyBlock', 'ToVoteFractions', 'VoteFractionsBlock', 'count_columns',
            'with_counts', 'ToVoteCounts', 'VoteCountsBlock', 'on_device', 'GalaxyAugment', 'sampling_grid',
            'gaussian_blur', 'GalaxyDL', 'resident_pixels', 'read_batches', 'ahead', 'rarity_weights', 'pixel_stats',
-           'GalaxyNormalize', 'galaxy_block', 'data_hash', 'labelled', 'label_kind', 'GalaxyDataLoaders', 'show_batch',
-           'show_results', 'expand_views']
+           'GalaxyNormalize', 'galaxy_block', 'data_hash', 'labelled', 'label_kind', 'GalaxyDataLoaders', 'draw_batch',
+           'draw_results', 'expand_views']
 
 # %% ../nbs/02_dataloaders.ipynb #fe45ad97
 import errno, hashlib, math, os, re, warnings
@@ -584,38 +584,53 @@ def _galaxy_grid(n, cols=4):
     return pairs[:n]
 
 # %% ../nbs/02_dataloaders.ipynb #202e9dd6
-@dispatch(precedence=1)      # over fastai's own, whatever is imported last
-def show_batch(
-    x:TensorImage,      # the batch, (n, 3, size, size)
-    y:VoteFractions,    # its fractions, (n, classes)
-    samples,            # n decoded pairs of picture and fractions
+def draw_batch(
+    samples,            # n decoded pairs of picture and labels
     ctxs=None,          # pairs of axes, a picture's and its bars'; None: a new figure
-    max_n=8,            # galaxies at most
-    **kwargs            # ignored: fastai passes what it shows other types with
+    max_n:int=8         # galaxies at most
 )->list:                # the pairs of axes
-    "Galaxies of a batch, each above its most voted answers."
+    "Galaxies of a batch, each above its most voted answers; `dls.show_batch()` calls it."
     ctxs = _galaxy_grid(min(len(samples), max_n)) if ctxs is None else ctxs
-    for (im, votes), (a, b) in zip(samples, ctxs):
-        im.show(ctx=a); show_votes({'labels': votes.series}, b)
+    for (im, labels), (a, b) in zip(samples, ctxs):
+        im.show(ctx=a)
+        show_votes({'labels': labels.series}, b)
     return ctxs
 
 # %% ../nbs/02_dataloaders.ipynb #3822f308
-@dispatch(precedence=1)
-def show_results(
-    x:TensorImage,      # the batch, (n, 3, size, size)
-    y:VoteFractions,    # its fractions, (n, classes)
-    samples,            # n decoded pairs of picture and fractions
-    outs,               # n tuples of one prediction, (classes,)
+def draw_results(
+    samples,            # n decoded pairs of picture and labels
+    outs,               # n tuples of one prediction, (columns,)
     ctxs=None,          # pairs of axes, a picture's and its bars'; None: a new figure
-    max_n=8,            # galaxies at most
-    **kwargs            # ignored: fastai passes what it shows other types with
+    max_n:int=8         # galaxies at most
 )->list:                # the pairs of axes
-    "Galaxies of a batch, each above its labels and the network's answers."
+    "Galaxies of a batch, each above its labels and the network's answers; `learn.show_results()` calls it."
     ctxs = _galaxy_grid(min(len(samples), max_n)) if ctxs is None else ctxs
-    for (im, votes), (pred,), (a, b) in zip(samples, outs, ctxs):
-        im.show(ctx=a); show_votes({'labels': votes.series, 'network': VoteFractions(pred, vocab=votes.vocab).series}, b)
+    for (im, labels), (pred,), (a, b) in zip(samples, outs, ctxs):
+        im.show(ctx=a)
+        show_votes({'labels': labels.series, 'network': VoteFractions(pred, vocab=labels.vocab).series}, b)
     if ctxs: plt.gcf().legend(*ctxs[0][1].get_legend_handles_labels(), loc='outside lower center', ncols=2)
     return ctxs
+
+@patch
+def show_batch(self:GalaxyDL, b=None, max_n=8, ctxs=None, show=True, unique=False, **kwargs):
+    "As fastai's; drawn here, since what fastai's dispatch chooses depends on what was imported last."
+    x, y, samples = super(GalaxyDL, self).show_batch(b, max_n, None, False, unique)
+    if not show: return x, y, samples
+    if not isinstance(y, VoteFractions): return super(GalaxyDL, self).show_batch(b, max_n, ctxs, True, unique, **kwargs)
+    draw_batch(samples, ctxs, max_n)
+
+@patch
+def show_results(self:GalaxyDL, b, out, max_n=8, ctxs=None, show=True, **kwargs):
+    "As fastai's, drawn here."
+    x, y, samples, outs = super(GalaxyDL, self).show_results(b, out, max_n, None, False)
+    if not show: return x, y, samples, outs
+    draw_results(samples, outs, ctxs, max_n)
+
+# %% ../nbs/02_dataloaders.ipynb #4b5f1be6
+@dispatch
+def tensorboard_log(x:TensorImage, y:VoteFractions, samples, outs, writer, step):
+    "What fastai's `TensorBoardCallback` writes of predictions."
+    writer.add_figure('Sample results', draw_results(samples, outs)[0][0].figure.get_figure(root=True), step)
 
 # %% ../nbs/02_dataloaders.ipynb #3b8186e4
 def expand_views(

@@ -35,7 +35,7 @@ from .files import weights_digest, write_json
 from .runs import HISTORY, Diverged, KeepRun, TrainingLog, check_arch_settings, check_same_run, check_weights
 from .runs import fill_network, find_architecture, held_out_losses, read_history, read_run, run_folder, run_lock
 from .runs import save_whole, seed_everything, write_history
-from .schema import CLASSES, QUESTIONS, noise_floor
+from .schema import CLASSES, QUESTIONS, class_weights, noise_floor
 
 # %% ../nbs/foundations/learner.ipynb #5e65256b
 class SigmoidHead(nn.Module):
@@ -204,7 +204,8 @@ class GalaxyLoss(nn.Module):
         super().__init__()
         self.head, self.weight, self.loss, self.reduction = head, weight, loss, 'mean'
 
-    def forward(self, logits, target, votes=None): return self.loss(self.head(logits), target, self.weight, reduction=self.reduction)
+    def forward(self, *tensors): return self.compare(*[t.as_subclass(torch.Tensor) for t in tensors])     # logits, target, votes
+    def compare(self, logits, target, votes=None): return self.loss(self.head(logits), target, self.weight, reduction=self.reduction)
     def activation(self, logits): return self.head(logits)
     def decodes(self, pred): return pred
 
@@ -219,7 +220,7 @@ class ConditionalLoss(GalaxyLoss):
         if hasattr(head, 'tree') and weight is None: return
         raise ValueError('the loss conditional needs a head that holds to the tree (tree, tree_norm, dirichlet), and takes no weight')
 
-    def forward(self, logits, target, votes=None): return conditional_mse(self.head(logits), target, self.head.tree, self.reduction)
+    def compare(self, logits, target, votes=None): return conditional_mse(self.head(logits), target, self.head.tree, self.reduction)
 
 # %% ../nbs/foundations/learner.ipynb #58c30053
 class VoteLoss(GalaxyLoss):
@@ -229,9 +230,9 @@ class VoteLoss(GalaxyLoss):
         if not hasattr(head, 'concentration') or weight is not None:
             raise ValueError('the loss votes needs head="dirichlet", and takes no weight')
 
-    def forward(self, logits, target, votes=None):
+    def compare(self, logits, target, votes=None):
         if votes is None: raise ValueError('the loss votes needs the votes: GalaxyDataLoaders.from_catalogue(df, ..., counts=True)')
-        return dirichlet_multinomial(self.head.concentration(logits), votes.as_subclass(torch.Tensor), self.head.tree, self.reduction)
+        return dirichlet_multinomial(self.head.concentration(logits), votes, self.head.tree, self.reduction)
 
 class OneOfKLoss(GalaxyLoss):
     "`masked_cross_entropy` for the head softmax."
@@ -322,7 +323,7 @@ def galaxy_learner(
     arch,                   # a function (n_out, **settings) -> module that gives logits, a module, or 'package.module:function'
     head:str='sigmoid',     # logits -> fractions: a name in `HEADS`
     loss:str='mse',         # a name in `LOSSES`
-    weight=None,            # how much each column counts, for the losses mse, bce and cross_entropy; None: all alike
+    weight=None,            # how much each column counts, for mse, bce and cross_entropy; a name for `schema.class_weights`; None: all alike
     bf16:bool|None=None,    # train in bfloat16 and channels last; None: where there is a GPU
     wd:float=.05,           # weight decay, of all parameters
     opt_func=FusedAdamW,    # a fastai optimiser
@@ -334,6 +335,7 @@ def galaxy_learner(
     "fastai's Learner for galaxies; raises `ValueError` for a head, loss or architecture that there is not, or that do not go together."
     make_head, loss_func = _one_of(head, HEADS, 'head'), _one_of(loss, LOSSES, 'loss')
     arch, name = find_arch(arch)
+    if isinstance(weight, str): weight = class_weights(dls.train_ds.items[list(dls.vocab)], weight)
     weight = None if weight is None else _weights(weight, dls.vocab)
     loss_func = loss_func(make_head(dls.vocab), weight)
     torch.manual_seed(seed)
@@ -351,6 +353,7 @@ def galaxy_learner(
 # %% ../nbs/foundations/learner.ipynb #958e75e3
 def _weights(weight, vocab):
     "One number for each column."
+    weight = np.asarray(weight) if isinstance(weight, (list, tuple)) else weight
     weight = pd.Series(weight, index=None if isinstance(weight, pd.Series) else vocab).reindex(vocab).astype(float)
     wrong = weight.index[weight.isna() | (weight < 0)]
     if len(wrong): raise ValueError(f'weight of {wrong[0]} is missing or negative: give one number for each of {len(vocab)} columns')
