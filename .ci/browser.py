@@ -16,7 +16,7 @@ def program(*names):
     "Where the first of these programs lies; fails with the way to get one."
     found = next(filter(None, map(shutil.which, names)), None)
     if not found:
-        sys.exit(f'FAIL  there is no {names[0]} here: apt-get install chromium chromium-driver (Debian, Ubuntu), and again')
+        sys.exit(f'FAIL  there is no {names[0]} here: on Debian and Ubuntu, apt-get install chromium chromium-driver')
     return found
 
 def chrome(): return program('chromium', 'chromium-browser', 'google-chrome')

@@ -146,7 +146,8 @@ def wheel():
                cwd=copy_tree(Path(t)/'copy'))
     file, = WHEEL.glob('*.whl')
     held = {n for n in zipfile.ZipFile(file).namelist() if '.dist-info/' not in n}
-    own = {str(p.relative_to(ROOT)) for pattern in ('*.py', 'campaigns/*.json') for p in (ROOT/'galaxy_nbdev').rglob(pattern)}
+    own = {str(p.relative_to(ROOT)) for pattern in ('*.py', 'campaigns/*.json')
+           for p in (ROOT/'galaxy_nbdev').rglob(pattern)}
     need(held == own, f'too much in the wheel: {sorted(held-own)}; missing from it: {sorted(own-held)}')
     always, extra = wheel_requirements(file)
     dists, lacking = packages_distributions(), []
@@ -227,7 +228,7 @@ def browser():
     "the galaxy browser, filtered, paged and clicked in JupyterLab in headless Chromium"
     python('.ci/browser.py')
 
-QUICK = [in_sync, imports_run_one_way, house_rules, stored_outputs, dependencies, readme, site_quickly, quick_import,
+QUICK = [in_sync, imports_run_one_way, house_rules, stored_outputs, dependencies, badges_fit, readme, site_quickly, quick_import,
          survey, environment, wheel, installed]
 SLOW = [survey, site, report, browser]      # what needs a browser, a network or patience joins these
 

@@ -2,6 +2,7 @@
 Called as a program: the number of breaches per file; with a word: those of the files that hold it, one a line."""
 import ast, io, re, sys, tokenize
 from collections import Counter
+from badges import is_badge
 from notebooks import NBS, PACKAGE, ROOT, directives, is_exported, ordered, read
 from outputs import faults
 
@@ -73,7 +74,8 @@ def walls(notebooks):
 
 def lengths(notebooks):
     "at most 60 visible cells in 00 and 06, 45 in 01 to 05"
-    seen = {name: sum('hide' not in directives(c) for c in nb.cells) for name, nb in notebooks.items()}
+    visible = lambda c: 'hide' not in directives(c) and not is_badge(c)
+    seen = {name: sum(map(visible, nb.cells)) for name, nb in notebooks.items()}
     over = {name: n for name, n in seen.items() if n > VISIBLE.get(name.stem, n)}
     return [(f'nbs/{name}', f'{n} visible cells, more than {VISIBLE[name.stem]}') for name, n in over.items()]
 

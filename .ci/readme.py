@@ -37,7 +37,9 @@ def figure(cell):
 def picture(cells):
     "The bytes of the first stored picture."
     found = (o.data['image/png'] for c in cells for o in c.get('outputs', []) if 'image/png' in o.get('data', {}))
-    return base64.b64decode(next(found))
+    first = next(found, None)
+    if first is None: sys.exit('nbs/index.ipynb has no stored picture: run make stale first')
+    return base64.b64decode(first)
 
 def reference(m):
     "A citation as its first author and year, linked to the paper."

@@ -54,7 +54,7 @@ def report_page(name, nb, names, folder):
 
 def models(table):
     "The table of models as HTML that fits a page: a column that says the same of every row becomes a note."
-    same = [c for c in table.columns[1:] if len(table) > 1 and table[c].astype(str).nunique() == 1]
+    same = [c for c in table.columns if c != 'model' and len(table) > 1 and table[c].astype(str).nunique() == 1]
     constant = ', '.join(f'{c} {table[c].iloc[0]}' for c in same if table[c].iloc[0] != '')
     shown = table.drop(columns=same)
     said = lambda v: f'{v:.4f}' if isinstance(v, float) else html.escape(str(v))

@@ -3,19 +3,19 @@
     python benchmarks/attention_cost.py
 
 One layer of `galaxy_vit` (128 numbers in a word, 4 heads) on random words: its attention by torch's fused function,
-the same with its weights written down, and the dense part for comparison. Time is the median of the repetitions, on a CPU that of
-one core (all threads together), so that other work on the machine counts for little; memory is what the forward pass keeps for the
-backward one, weights of the network not counted. Writes results/attention_cost.json, with the threads and the load before it began.
-About a minute of one core.
+the same with its weights written down, and the dense part for comparison. Time is the median of the repetitions, on a
+CPU that of one core (all threads together), so that other work on the machine counts for little; memory is what the
+forward pass keeps for the backward one, weights of the network not counted. Writes results/attention_cost.json, with
+the threads and the load before it began. About a minute of one core.
 """
-import argparse, json, os, statistics, sys, time
+import argparse, statistics, sys, time
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
-from galaxy_nbdev import profile
+from galaxy_nbdev import profile, results
 from galaxy_nbdev.vit import galaxy_vit
 
-RESULTS = Path(__file__).parents[1]/'results'/'attention_cost.json'
+KEY = ('part', 'patches', 'bs', 'device')
 
 def layer_parts(width, heads):
     "The parts of one layer, by name."
@@ -37,28 +37,33 @@ def kept(part, x):
 
 def timed(part, x, repeat):
     "Median milliseconds of both ways, after one that is not counted: of one core on a CPU, on the clock on a GPU."
-    wait, clock, took = torch.cuda.synchronize if x.is_cuda else lambda: None, time.perf_counter if x.is_cuda else time.process_time, []
+    wait, clock = (torch.cuda.synchronize, time.perf_counter) if x.is_cuda else (lambda: None, time.process_time)
+    took = []
     for _ in range(repeat+1):
-        wait(); began = clock()
+        wait()
+        began = clock()
         part(x).sum().backward()
-        wait(); took.append(1e3*(clock()-began))
+        wait()
+        took.append(1e3*(clock()-began))
     return statistics.median(took[1:])
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument('--patches', type=int, nargs='+', default=[64, 144, 256, 576, 1024]); ap.add_argument('--repeat', type=int, default=15)
-    ap.add_argument('--bs', type=int, default=16); ap.add_argument('--out', type=Path, default=RESULTS)
+    ap.add_argument('--patches', type=int, nargs='+', default=[64, 144, 256, 576, 1024])
+    ap.add_argument('--repeat', type=int, default=15)
+    ap.add_argument('--bs', type=int, default=16)
+    ap.add_argument('--out', type=Path, default='attention_cost')
     a = ap.parse_args()
-    device, runs, where, began = 'cuda' if torch.cuda.is_available() else 'cpu', [], profile.provenance(torch=torch.__version__), time.perf_counter()
+    device, where, began = 'cuda' if torch.cuda.is_available() else 'cpu', profile.provenance(), time.perf_counter()
+    before = {k: where[k] for k in ('threads', 'load')}
     print(f'{where["threads"]} thread(s), load {where["load"]}', flush=True)
     for n in a.patches:
         for name, part in layer_parts(128, 4).items():
             torch.manual_seed(0)
             x, part = torch.randn(a.bs, n, 128, device=device, requires_grad=True), part.to(device).train()
-            runs.append({'part': name, 'patches': n, 'ms': timed(part, x, a.repeat), 'mb': kept(part, x), 'bs': a.bs, 'width': 128, 'heads': 4, 'device': device})
-            print('{part:32} {patches:5} patches {ms:9.2f} ms {mb:9.2f} MB'.format(**runs[-1]), flush=True)
-    a.out.parent.mkdir(exist_ok=True)
-    new = a.out.with_suffix('.new')
-    new.write_text(json.dumps({'provenance': where, 'runs': runs}, indent=1))
-    os.replace(new, a.out)
+            row = {'part': name, 'patches': n, 'ms': timed(part, x, a.repeat), 'mb': kept(part, x), 'bs': a.bs,
+                   'width': 128, 'heads': 4,
+                   'device': device} | before
+            results.keep(row, a.out, KEY)
+            print('{part:32} {patches:5} patches {ms:9.2f} ms {mb:9.2f} MB'.format(**row), flush=True)
     print(f'{time.perf_counter()-began:.0f} s')

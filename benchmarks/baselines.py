@@ -1,4 +1,5 @@
-"""What needs no network: all zeros, mean predictor, colour of the central pixels, boosted trees on 18 measures, on five folds.
+"""What needs no network: all zeros, mean predictor, colour of the central pixels, boosted trees on 18 measures, on
+five folds.
 
     python benchmarks/baselines.py ../shared/data/gz2_800
 
@@ -16,11 +17,12 @@ from galaxy_nbdev.schema import CLASSES
 def scores(train, test):
     "RMSE of each baseline on the held-out galaxies, each class and galaxy weighing the same."
     truth = test.set_index('galaxy_id')[CLASSES]
-    return {name: float(rmse(p.set_index('galaxy_id').reindex(truth.index, columns=CLASSES).to_numpy(), truth.to_numpy()))
+    return {name: float(rmse(p.set_index('galaxy_id').reindex(truth.index, columns=CLASSES).to_numpy(),
+                             truth.to_numpy()))
             for name, p in baselines(train, test).items()}
 
 if __name__ == '__main__':
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap = argparse.ArgumentParser(description=__doc__.partition('\n\n')[0])
     ap.add_argument('data')
     ap.add_argument('--folds', type=int, default=5)
     a = ap.parse_args()
@@ -34,5 +36,6 @@ if __name__ == '__main__':
         found = scores(df[~held], df[held])
         minutes = (time.monotonic()-began)/60
         for name, value in found.items():
-            row = about | {'recipe': name, 'rmse_1': value, 'mean_predictor': found['mean predictor'], 'minutes': minutes}
+            row = about | {'recipe': name, 'rmse_1': value, 'mean_predictor': found['mean predictor'],
+                           'minutes': minutes}
             print(results.keep(row, 'baselines', key=('data', 'split', 'recipe')), flush=True)

@@ -1,14 +1,17 @@
-"""How long 00_exploration takes on as many galaxies as Kaggle's training set has, and its browser on as many as Galaxy Zoo 2 has.
+"""How long 00_exploration takes on as many galaxies as Kaggle's training set has, and its browser on as many as Galaxy
+Zoo 2 has.
 
     python benchmarks/exploration.py            # both; writes results/exploration.json
-    python benchmarks/exploration.py --n 5000 --wide 20000 --results /tmp/exploration.json
+    python benchmarks/exploration.py --n 5000 --wide 20000 --out /tmp/exploration.json
 
-The catalogues are simulated, without pictures. Targets: the notebook under 30 s and 2 GB, an interaction of the browser under 0.3 s.
+The catalogues are simulated, without pictures. Targets: the notebook under 30 s and 2 GB, an interaction of the
+browser under 0.3 s.
 """
-import argparse, json, os, resource, subprocess, sys, tempfile, time
+import argparse, json, os, subprocess, sys, tempfile, time
 from pathlib import Path
+from timing import peak_gb, seconds
 
-ROOT = Path(__file__).resolve().parents[1]; sys.path.insert(0, str(ROOT))
+ROOT = Path(__file__).resolve().parents[1]
 FLAGS = {'slow', 'gpu', 'real', 'notest'}
 
 def survey(n, dest):
@@ -17,7 +20,7 @@ def survey(n, dest):
     simulate_survey(n, 1, dest, layout='simulated', images=False)
 
 def notebook(root):
-    "Execute every cell of the notebook, outputs rendered, on the catalogue in `root`; prints seconds, GB and the slowest cells."
+    "Execute every cell of the notebook, outputs rendered, on the catalogue in `root`; prints seconds, GB, slowest."
     start = time.perf_counter()
     os.chdir(ROOT/'nbs')
     from execnb.nbio import read_nb
@@ -32,18 +35,18 @@ def notebook(root):
         shell.run(cell.source, stdout=True, stderr=True)
         if shell.exc: raise shell.exc
         took.append((round(time.perf_counter()-began, 2), cell.source.partition('\n')[0]))
-    seconds, gb = time.perf_counter()-start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e6
-    print(json.dumps(dict(seconds=round(seconds, 1), cpu_seconds=round(time.process_time(), 1), gb=round(gb, 2), slowest=sorted(took, reverse=True)[:5])))
+    wall, slowest = time.perf_counter()-start, sorted(took, reverse=True)[:5]
+    print(json.dumps(dict(seconds=round(wall, 1), cpu_seconds=round(time.process_time(), 1), gb=round(peak_gb(), 2),
+                          slowest=slowest)))
 
 def browser(root):
     "Seconds of each kind of interaction with the browser; pictures are missing, so that decoding does not count."
-    from galaxy_nbdev import exploration, sources
+    from galaxy_nbdev import sources
+    from galaxy_nbdev.browser import GalaxyBrowser
     df, took = sources.read_simulated(root, missing='keep'), {}
     def timed(name, act, times=5):
-        runs = []
-        for k in range(times): start = time.perf_counter(); act(k); runs.append(time.perf_counter()-start)
-        took[name] = round(max(runs), 3)
-    timed('open', lambda k: globals().update(b=exploration.GalaxyBrowser(df)), 1)
+        took[name] = round(max(seconds(lambda: act(k)) for k in range(times)), 3)
+    timed('open', lambda k: globals().update(b=GalaxyBrowser(df)), 1)
     timed('question', lambda k: setattr(b.question, 'value', 2+k))
     timed('answer', lambda k: setattr(b.answer, 'index', k % 2))
     timed('range', lambda k: setattr(b.range, 'value', (.1*k, .5+.1*k)))
@@ -51,27 +54,28 @@ def browser(root):
     timed('sort', lambda k: setattr(b.sort, 'index', (k+1) % 4))
     timed('page', lambda k: b.turn(1))
     timed('click', lambda k: b.click(k))
-    print(json.dumps(dict(interactions=took, slowest=max(v for k, v in took.items() if k != 'open'), gb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e6, 2))))
+    slowest = max(v for k, v in took.items() if k != 'open')
+    print(json.dumps(dict(interactions=took, slowest=slowest, gb=round(peak_gb(), 2))))
 
 def child(what, root):
     "Run one part in a process of its own."
-    r = subprocess.run([sys.executable, __file__, '--part', what, str(root)], capture_output=True, text=True, env=os.environ | {'OMP_NUM_THREADS': '1', 'GALAXY_PROFILE': 'full', 'GALAXY_DATA': str(root)})
+    env = os.environ | {'OMP_NUM_THREADS': '1', 'GALAXY_PROFILE': 'full', 'GALAXY_DATA': str(root)}
+    r = subprocess.run([sys.executable, __file__, '--part', what, str(root)], capture_output=True, text=True, env=env)
     if r.returncode: sys.exit(r.stdout+r.stderr)
     return json.loads(r.stdout.splitlines()[-1])
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument('--n', type=int, default=61_578); ap.add_argument('--wide', type=int, default=240_000)
-    ap.add_argument('--results', type=Path, default=ROOT/'results'/'exploration.json'); ap.add_argument('--part', nargs=2)
+    ap.add_argument('--n', type=int, default=61_578)
+    ap.add_argument('--wide', type=int, default=240_000)
+    ap.add_argument('--out', type=Path, default='exploration')
+    ap.add_argument('--part', nargs=2)
     a = ap.parse_args()
-    if a.part: {'notebook': notebook, 'browser': browser}[a.part[0]](Path(a.part[1])); sys.exit()
-    from galaxy_nbdev.profile import provenance
+    if a.part:
+        {'notebook': notebook, 'browser': browser}[a.part[0]](Path(a.part[1]))
+        sys.exit()
+    from galaxy_nbdev import results
     with tempfile.TemporaryDirectory() as t:
-        result = {}
         for what, n in (('notebook', a.n), ('browser', a.wide)):
             survey(n, Path(t)/what)
-            result[what] = {'n': n} | child(what, Path(t)/what)
-            print(what, json.dumps(result[what]), flush=True)
-    result['provenance'] = provenance(seed=1)
-    a.results.parent.mkdir(exist_ok=True); part = a.results.with_suffix('.part')
-    part.write_text(json.dumps(result, indent=1)+'\n'); os.replace(part, a.results)
+            print(results.keep({'part': what, 'n': n} | child(what, Path(t)/what), a.out, ('part', 'n')), flush=True)

@@ -1,35 +1,38 @@
-"""What shall a network be asked? Each answer by itself, the tree, the votes' distribution, or one network a question: the same CNN on the same folds.
+"""What shall a network be asked? Each answer by itself, the tree, the votes' distribution, or one network a question:
+the same CNN on the same folds.
 
     python benchmarks/heads.py --real ../shared/data/gz2_800
 
-'sigmoid', 'tree' and 'dirichlet' are one network each, the last trained on the votes
-themselves; 'cascade' is eleven networks, each trained on the galaxies whose volunteers were asked its question, chained by `prediction.cascade`.
-Of the Dirichlet network the coverage is measured too: of the votes on galaxies held out, and on simulated ones of the true probabilities. Where a real
-table has no votes they are its fractions times the number of classifications, rounded.
-Every row goes to results/heads.json as it ends; rows that are there are not made again. About 20 minutes on one thread.
+'sigmoid', 'tree' and 'dirichlet' are one network each, the last trained on the votes themselves; 'cascade' is eleven
+networks, each trained on the galaxies whose volunteers were asked its question, chained by `prediction.cascade`. Of
+the Dirichlet network the coverage is measured too: of the votes on galaxies held out, and on simulated ones of the
+true probabilities. Where a real table has no votes they are its fractions times the number of classifications,
+rounded. Every row goes to results/heads.json as it ends; rows that are there are not made again. About 20 minutes on
+one thread.
 """
-import argparse, json, os, sys, tempfile, time
+import argparse, os, sys, tempfile, time
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_curve'))
-import numpy as np
-from galaxy_nbdev import images, metrics, profile, sources
+from galaxy_nbdev import confidence, images, metrics, results, sources
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, with_counts
 from galaxy_nbdev.evaluation import score
 from galaxy_nbdev.prediction import cascade, concentrations, predict
 from galaxy_nbdev.learner import galaxy_learner, seed_everything
 from galaxy_nbdev.schema import COUNTS, QUESTIONS, TOTALS, make_labels
-from learning_curve import NoValidation, keep, rows
+from learning_curve import NoValidation
 
-RESULTS = Path(__file__).parents[1]/'results'/'heads.json'
-RECIPE = dict(arch='galaxy_nbdev.cnn:galaxy_cnn', size=64, bs=64, lr=3e-3, epochs=30)
+ARCH = 'galaxy_nbdev.cnn:galaxy_cnn'
+SETTINGS = dict(size=64, bs=64, lr=3e-3, epochs=30)
+KEY = ('data', 'head', 'fold', 'seed')
 LEVELS = [round(.1*k, 1) for k in range(1, 10)]+[.95]
 
 def trained(df, split, fold, recipe, vocab=None, head='sigmoid', loss='mse'):
     "One network."
     n = int((split == 'train').sum())
-    dls = GalaxyDataLoaders.from_catalogue(df, split, size=recipe['size'], bs=min(recipe['bs'], n), vocab=vocab, counts=loss == 'votes')
-    learn = galaxy_learner(dls, recipe['arch'], head=head, loss=loss, seed=fold, cbs=NoValidation())
+    dls = GalaxyDataLoaders.from_catalogue(df, split, size=recipe['size'], bs=min(recipe['bs'], n), vocab=vocab,
+                                           counts=loss == 'votes')
+    learn = galaxy_learner(dls, ARCH, head=head, loss=loss, seed=fold, cbs=NoValidation())
     seed_everything(fold, dls)
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(recipe['epochs'], recipe['lr'])
     return learn
@@ -37,59 +40,77 @@ def trained(df, split, fold, recipe, vocab=None, head='sigmoid', loss='mse'):
 def one_a_question(df, split, fold, recipe, test, store):
     "The eleven networks' predictions, by question."
     shares = make_labels(df, 'conditional').reindex(columns=[c for q in QUESTIONS for c in q.classes])
-    asked, out = metrics.asked(df), {}
-    own = df.assign(**{c: shares[c].to_numpy() for c in shares}); own.attrs = df.attrs
+    asked, out = metrics.enough_asked(df), {}
+    own = df.assign(**{c: shares[c].to_numpy() for c in shares})
+    own.attrs = df.attrs
     for q in QUESTIONS:
         use = (asked[q.number] & own[q.classes].notna().all(axis=1)).to_numpy() | (split != 'train').to_numpy()
-        out[q.number] = predict(trained(own, split.where(use, 'test'), fold, recipe, q.classes), test, 'dihedral8', store=store)
+        out[q.number] = predict(trained(own, split.where(use, 'test'), fold, recipe, q.classes), test, 'dihedral8',
+                                store=store)
     return out
 
 def counted(df):
     "The catalogue with the votes of every answer and question."
     if set(TOTALS) <= set(df): return df
-    out = with_counts(df); out[COUNTS] = out[COUNTS].round()
-    out = out.assign(**{t: out[[c.replace('Class', 'Count') for c in q.classes]].sum(axis=1, skipna=False) for t, q in zip(TOTALS, QUESTIONS)})
+    out = with_counts(df)
+    out[COUNTS] = out[COUNTS].round()
+    total = lambda q: out[[c.replace('Class', 'Count') for c in q.classes]].sum(axis=1, skipna=False)
+    out = out.assign(**{t: total(q) for t, q in zip(TOTALS, QUESTIONS)})
     out.attrs = df.attrs
     return out
 
 def coverage(learn, df, truth, store):
     "How much the central intervals hold, of the votes and of the truth."
     alpha = concentrations(learn, df, store)
-    of = lambda t: metrics.coverage(metrics.pit(alpha, t), LEVELS).round(4).tolist()
+    of = lambda t: confidence.interval_coverage(confidence.pit(alpha, t), LEVELS).round(4).tolist()
     return {'levels': LEVELS, 'votes': of(df), 'truth': of(truth) if truth is not None else None}
 
 def point(df, truth, how, fold, recipe):
     "Train and judge."
     split = kfold_ids(df.galaxy_id).eq(fold).map({True: 'valid', False: 'train'})
-    test = df[(split == 'valid').to_numpy()]; test.attrs = df.attrs
-    store, start, cpu, more = images.build_store(df, size=recipe['size']), time.time(), time.process_time(), {}
+    test = df[(split == 'valid').to_numpy()]
+    test.attrs = df.attrs
+    store = images.build_store(df, size=recipe['size'])
+    start, cpu, more = time.monotonic(), time.process_time(), {}
     if how == 'cascade': pred = cascade(one_a_question(df, split, fold, recipe, test, store))
     else:
         learn = trained(df, split, fold, recipe, head=how, loss='votes' if how == 'dirichlet' else 'mse')
         pred = predict(learn, test, 'dihedral8', store=store)
         if how == 'dirichlet': more = {'coverage': coverage(learn, test, truth, store)}
     s = score(pred, test)
-    return dict(n_train=int((split == 'train').sum()), n_test=len(test), outputs=int(s.overall.outputs), low=s.intervals.low.rmse, high=s.intervals.high.rmse,
-                **{k: float(s.overall[k]) for k in ('rmse', 'mae', 'floor', 'over_floor', 'accuracy')}, questions=s.per_question.set_index('question').rmse.round(5).to_dict(),
-                minutes=round((time.time()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
+    return dict(n_train=int((split == 'train').sum()), n_test=len(test), outputs=int(s.overall.outputs),
+                rmse_8=float(s.overall.rmse),
+                low=s.intervals.low.rmse, high=s.intervals.high.rmse,
+                **{k: float(s.overall[k]) for k in ('mae', 'floor', 'over_floor', 'accuracy')},
+                questions=s.per_question.set_index('question').rmse.round(5).to_dict(),
+                minutes=round((time.monotonic()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
 
-def main(real, galaxies, folds, heads, epochs, results):
+def told(row):
+    "One row in words."
+    return '{survey}, {labels} labels, fold {fold}, {head}: RMSE {rmse_8:.4f}, {minutes} minutes'.format(**row)
+
+def main(real, galaxies, folds, heads, epochs, out):
     simulated = sources.catalogue('simulated', n=galaxies)
     truth = sources.read_simulated(Path(simulated.path[0]).parents[1], kind='truth')
     surveys = {'simulated': (simulated, truth)} | ({'real': (counted(sources.catalogue(real)), None)} if real else {})
+    settings = SETTINGS | {'epochs': epochs}
     for name, (df, truth) in surveys.items():
         for fold in folds:
             for how in heads:
-                recipe = RECIPE | {'epochs': epochs}
-                about = {'survey': name, 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'data': data_hash(df), 'head': how, 'fold': fold, 'seed': fold} | recipe
-                if any(about.items() <= r.items() for r in rows(results)): continue
-                where = profile.provenance()
-                row = about | point(df, truth, how, fold, recipe) | {k: where[k] for k in ('version', 'git', 'threads', 'load', 'date')}
-                keep(row, results); print('{survey}, {labels} labels, fold {fold}, {head}: RMSE {rmse:.4f}, {minutes} minutes'.format(**row), row.get('coverage', ''), flush=True)
+                about = {'survey': name, 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'data': data_hash(df),
+                         'recipe': f'course CNN, {how}', 'head': how, 'fold': fold, 'seed': fold, 'epochs': epochs,
+                         'settings': settings}
+                if results.done(about, out): continue
+                row = about | {'kind': 'rung', 'builds_on': None if how == 'sigmoid' else 'course CNN, sigmoid',
+                               'split': f'k5f{fold}-s0'}
+                print(told(results.keep(row | point(df, truth, how, fold, settings), out, KEY)), flush=True)
 
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument('--real', help='folder of a real data set with votes'); a.add_argument('--galaxies', type=int, default=1000, help='simulated galaxies')
-    a.add_argument('--folds', type=int, nargs='+', default=[0, 1, 2]); a.add_argument('--heads', nargs='+', default=['sigmoid', 'tree', 'dirichlet', 'cascade'])
-    a.add_argument('--epochs', type=int, default=RECIPE['epochs']); a.add_argument('--results', type=Path, default=RESULTS)
+    a.add_argument('--real', help='folder of a real data set with votes')
+    a.add_argument('--galaxies', type=int, default=1000, help='simulated galaxies')
+    a.add_argument('--folds', type=int, nargs='+', default=[0, 1, 2])
+    a.add_argument('--heads', nargs='+', default=['sigmoid', 'tree', 'dirichlet', 'cascade'])
+    a.add_argument('--epochs', type=int, default=SETTINGS['epochs'])
+    a.add_argument('--out', type=Path, default='heads')
     main(**vars(a.parse_args()))

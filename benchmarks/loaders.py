@@ -1,11 +1,12 @@
-"""Loading: galaxies a second from the image store against fastai's plain DataBlock, and what a training step costs beside a bare loop.
+"""Loading: galaxies a second from the image store against fastai's plain DataBlock, and what a training step costs
+beside a bare loop.
 
     python benchmarks/loaders.py ../shared/data/gz2_800
 
-Both sides run in turn, five times, over one shuffled epoch after a first one that warms the file cache; what counts is the
-normalised float batch that a network receives. Writes results/loaders.json. Run it alone on the machine.
+Both sides run in turn, five times, over one shuffled epoch after a first one that warms the file cache; what counts
+is the normalised float batch that a network receives. Writes results/loaders.json. Run it alone on the machine.
 """
-import argparse, json, os, statistics, sys, time
+import argparse, statistics, sys, time
 from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 import fastai.callback.progress, fastai.callback.schedule    # they give Learner no_bar and fit_one_cycle
@@ -18,12 +19,11 @@ from fastai.vision.augment import CropPad, Resize
 from fastai.torch_core import TensorImage
 from fastai.vision.data import ImageBlock
 import rival
-from galaxy_nbdev import profile, sources
-from galaxy_nbdev.dataloaders import GalaxyAugment, GalaxyDataLoaders, kfold_ids
+from timing import machine, medians
+from galaxy_nbdev import results, sources
+from galaxy_nbdev.dataloaders import GalaxyAugment, GalaxyDataLoaders
 from galaxy_nbdev.learner import galaxy_learner
 from galaxy_nbdev.schema import CLASSES
-
-RESULTS = Path(__file__).parents[1]/'results'/'loaders.json'
 
 def many(df, n):
     "At least n galaxies: the catalogue again and again, under new ids."
@@ -34,8 +34,10 @@ def many(df, n):
 
 def plain_fastai(df, size, bs):
     "fastai's own way: open a JPEG, crop, resize, to a normalised float batch."
-    block = DataBlock((ImageBlock, RegressionBlock(n_out=len(CLASSES))), get_x=ColReader('path'), get_y=ColReader(CLASSES), splitter=IndexSplitter([0]),
-                      item_tfms=[CropPad(212), Resize(size)], batch_tfms=Normalize.from_stats([.1]*3, [.2]*3, cuda=False))
+    block = DataBlock((ImageBlock, RegressionBlock(n_out=len(CLASSES))), get_x=ColReader('path'),
+                      get_y=ColReader(CLASSES), splitter=IndexSplitter([0]),
+                      item_tfms=[CropPad(212), Resize(size)],
+                      batch_tfms=Normalize.from_stats([.1]*3, [.2]*3, cuda=False))
     return block.dataloaders(df, bs=bs, num_workers=2).train
 
 def rate(dl):
@@ -44,34 +46,32 @@ def rate(dl):
     for x, _ in dl: n += len(x)
     return n/(time.perf_counter()-began)
 
-def in_turn(sides, times=5):
-    "Median of each side, the sides taking turns; a first, uncounted turn warms up."
-    seen = {name: [] for name in sides}
-    for i in range(times+1):
-        for name, f in sides.items():
-            value = f()
-            if i: seen[name].append(value)
-    return {name: statistics.median(v) for name, v in seen.items()}
-
 def loading(df, sizes, bs=64):
     "Rates of both sides and their ratio, by size."
     rows = []
     for size in sizes:
-        ours = {a: GalaxyDataLoaders.from_catalogue(many(df, 8000 if size == 64 else 1600), source='store', size=size, bs=bs, augment=a).train for a in (False, True)}
+        ours = {a: GalaxyDataLoaders.from_catalogue(many(df, 8000 if size == 64 else 1600), source='store', size=size,
+                                                    bs=bs, augment=a).train for a in (False, True)}
         theirs = plain_fastai(df.head(800), size, bs)
-        m = in_turn({'fastai': lambda: rate(theirs), 'store': lambda: rate(ours[False]), 'store, augmented': lambda: rate(ours[True])})
-        rows.append({'size': size} | m | {'ratio': m['store']/m['fastai'], 'ratio augmented': m['store, augmented']/m['fastai']})
+        m = medians({'fastai': lambda: rate(theirs), 'store': lambda: rate(ours[False]),
+                     'store, augmented': lambda: rate(ours[True])})
+        rows.append({'size': size} | m | {'ratio': m['store']/m['fastai'],
+                                          'ratio augmented': m['store, augmented']/m['fastai']})
         print(rows[-1], flush=True)
     return rows
 
 def bare_epoch(net, opt, rate_schedule, x, y, augment, stats, bs):
     "Seconds for one epoch of a loop that anybody writes over tensors in memory."
     mean, std = (torch.tensor(s).view(1, 3, 1, 1) for s in stats)
-    net.train(); began = time.perf_counter()
+    net.train()
+    began = time.perf_counter()
     for batch in torch.randperm(len(x)).split(bs):
         xb = augment(x[batch].float().div_(255)).sub_(mean).div_(std)
         loss = F.mse_loss(net(xb).sigmoid(), y[batch])
-        loss.backward(); opt.step(); opt.zero_grad(); rate_schedule.step()
+        loss.backward()
+        opt.step()
+        opt.zero_grad()
+        rate_schedule.step()
     return time.perf_counter()-began
 
 def ours_in_a_loop(x):
@@ -93,8 +93,8 @@ def training_seconds(learn):
     return clock.spent
 
 def step_cost(df, arch, bs=64, own_parts=True, **settings):
-    """Seconds of training for one epoch: ours through fit_one_cycle, a bare loop's with torch's own AdamW and affine_grid (`bare`),
-    and a bare loop's with our optimiser and augmentation (`bare, our parts`)."""
+    """Seconds of training for one epoch: ours through fit_one_cycle, a bare loop's with torch's own AdamW and affine
+    grid (`bare`), and a bare loop's with our optimiser and augmentation (`bare, our parts`)."""
     dls = GalaxyDataLoaders.from_catalogue(many(df, 100*bs*5//4+bs), source='store', bs=bs)
     ours = galaxy_learner(dls, arch, **settings)
     n = len(dls.train)
@@ -103,9 +103,13 @@ def step_cost(df, arch, bs=64, own_parts=True, **settings):
     fit = lambda: training_seconds(ours)
     def loop(augment, **how):
         opt = torch.optim.AdamW(bare.parameters(), 2e-3, weight_decay=.05, **how)
-        return bare_epoch(bare, opt, torch.optim.lr_scheduler.OneCycleLR(opt, 2e-3, n), x, dls.train.targets[0], augment, dls.stats, bs)
-    m = in_turn({'ours': fit, 'bare': lambda: loop(rival.augment)} | ({'bare, our parts': lambda: loop(ours_in_a_loop, fused=True)} if own_parts else {}))
-    row = {'arch': arch, 'batches': n} | m | {'ratio': m['ours']/m['bare'], 'ratio to our parts': m['ours']/m['bare, our parts'] if own_parts else None, 'loading share': n*bs/loading_rate(dls)/m['ours']}
+        return bare_epoch(bare, opt, torch.optim.lr_scheduler.OneCycleLR(opt, 2e-3, n), x, dls.train.targets[0],
+                          augment, dls.stats, bs)
+    m = medians({'ours': fit, 'bare': lambda: loop(rival.augment)}
+                | ({'bare, our parts': lambda: loop(ours_in_a_loop, fused=True)} if own_parts else {}))
+    row = {'arch': arch, 'batches': n} | m | {'ratio': m['ours']/m['bare'],
+                                              'ratio to our parts': m['ours']/m['bare, our parts'] if own_parts
+                                              else None, 'loading share': n*bs/loading_rate(dls)/m['ours']}
     print(row, flush=True)
     return row
 
@@ -117,18 +121,23 @@ def augmentation_share(step_seconds, batches, size=64, bs=64):
     "Augmentation of a batch against a training step."
     x, aug = TensorImage(torch.rand(bs, size, size, 3).permute(0, 3, 1, 2)), GalaxyAugment()
     def once():
-        began = time.perf_counter(); aug(x, split_idx=0); return time.perf_counter()-began
+        began = time.perf_counter()
+        aug(x, split_idx=0)
+        return time.perf_counter()-began
     return statistics.median(once() for _ in range(25))/(step_seconds/batches)
 
 if __name__ == '__main__':
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('data'); ap.add_argument('--sizes', type=int, nargs='+', default=[64, 128, 224])
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument('data')
+    ap.add_argument('--sizes', type=int, nargs='+', default=[64, 128, 224])
+    ap.add_argument('--out', type=Path, default='loaders')
     a = ap.parse_args()
-    df, began = sources.catalogue(a.data), profile.provenance(torch=torch.__version__)
-    loads = loading(df, a.sizes)
-    steps = [step_cost(df, 'galaxy_nbdev.cnn:galaxy_cnn'), step_cost(df, 'galaxy_nbdev.resnet:galaxy_resnet', own_parts=False, depth=18)]
-    share = augmentation_share(steps[1]['ours'], steps[1]['batches'])
+    df, before = sources.catalogue(a.data), machine()
+    keep = lambda part, row, key, **more: results.keep({'part': part, 'galaxies': len(df)} | before | row, a.out,
+                                                       ('part', *key), **more)
+    for row in loading(df, a.sizes): keep('loading', row, ['size'])
+    keep('step', step_cost(df, 'galaxy_nbdev.cnn:galaxy_cnn'), ['arch'])
+    resnet = step_cost(df, 'galaxy_nbdev.resnet:galaxy_resnet', own_parts=False, depth=18)
+    share = augmentation_share(resnet['ours'], resnet['batches'])
+    keep('step', resnet, ['arch'], **{'augmentation share of a ResNet-18 step': share})
     print('augmentation of a batch over a ResNet-18 step', round(share, 3))
-    new = RESULTS.with_suffix('.new')
-    new.write_text(json.dumps({'provenance': began, 'galaxies': len(df), 'loading': loads, 'steps': steps, 'augmentation share of a ResNet-18 step': share}, indent=1))
-    os.replace(new, RESULTS)

@@ -12,7 +12,8 @@ import matplotlib.pyplot as plt
 from fastcore.basics import patch
 from . import metrics
 from .exploration import lacks
-from .figures import PALETTE, WORDS, Sheet, data_title, picture_sheet, question_colour, show_galaxy, small_panels
+from .figures import PALETTE, WORDS, Sheet, data_title, literal, picture_sheet, question_colour
+from .figures import show_galaxy, small_panels
 from .images import thumbnail
 from .schema import ANSWERS, CLASSES, QUESTIONS, to_conditional
 
@@ -61,7 +62,7 @@ class GalaxyBrowser:
         self.df, self.per_page, self.size, self.page, self._kept = df.reset_index(drop=True), per_page, size, 0, []
         self.df.attrs = df.attrs
         self.shares = to_conditional(self.df)[CLASSES]
-        self.votes = None if n_votes is None and lacks(df, 'votes') else metrics.votes(self.df, n_votes)
+        self.votes = None if n_votes is None and lacks(df, 'votes') else metrics.votes_cast(self.df, n_votes)
         self._picture = functools.lru_cache(2048)(self._encode)
         self._widgets(); self._filter()
 
@@ -199,7 +200,7 @@ def figure(self:GalaxyBrowser)->plt.Figure: # the pictures of this page with the
     fig, axs = small_panels(max(1, len(self.shown)), 6, 1.65, left=.05, bottom=.05, title=.35, between=.08, FigureClass=Sheet)
     for ax, i in zip(axs, self.shown):
         show_galaxy(ax, self.df.path[i], thumbnail)
-        ax.set_title(f'{self.df.galaxy_id[i]}\n{self.shares[self.answer.value][i]:.2f}', fontsize=7, pad=2)
+        ax.set_title(f'{literal(self.df.galaxy_id[i])}\n{self.shares[self.answer.value][i]:.2f}', fontsize=7, pad=2)
     if not len(self.shown): axs[0].set_axis_off()
     fig.suptitle(f'{WORDS[self.answer.value]}, {self.sort.value}: page {self.page+1} of {self.pages}, {data_title(self.df)}')
     return fig
@@ -214,7 +215,7 @@ class ErrorBrowser:
         per_page:int=6      # pictures on a page
     ):
         import ipywidgets as w
-        self.p, self.y = metrics.paired(pred, df)
+        self.p, self.y = metrics.paired_by_id(pred, df)
         self.paths, self.per_page, self.page = df.set_index('galaxy_id').path, per_page, 0
         self.column = w.Dropdown(options=[('all classes', '')]+[(f'{c[5:]} {ANSWERS.answer[c]}', c) for c in self.p], description='class')
         self.order = w.Dropdown(options=self.ORDERS[:2], description='order')
@@ -258,7 +259,8 @@ def figure(self:ErrorBrowser)->plt.Figure: # the pictures of this page, a `Sheet
     fig, axes = picture_sheet(len(e), 6, 1.3, .4)
     for ax, (i, v) in zip(axes, e.items()):
         show_galaxy(ax, self.paths[i], thumbnail)
-        ax.set_title(f'{i}\nvoted {self.y[c][i]:.2f}, predicted {self.p[c][i]:.2f}' if c else f'{i}\nRMSE {v:.3f}', fontsize=6.5, pad=2)
+        said = f'voted {self.y[c][i]:.2f}, predicted {self.p[c][i]:.2f}' if c else f'RMSE {v:.3f}'
+        ax.set_title(f'{literal(i)}\n{said}', fontsize=6.5, pad=2)
     return fig
 
 # %% ../nbs/foundations/browser.ipynb #3a01a88a

@@ -6,27 +6,65 @@
 __all__ = ['galaxy_simulate', 'galaxy_clean', 'galaxy_train', 'galaxy_predict', 'galaxy_fetch']
 
 # %% ../nbs/foundations/commands.ipynb #0bbc1f71
-import json, os
-from contextlib import nullcontext
+import json, os, signal, sys, threading
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from fastcore.script import call_parse
 
 # %% ../nbs/foundations/commands.ipynb #be90a95a
 def _command(f):
-    "A function as a console command: a user's mistake is one line on standard error, and exit code 1."
+    "A function as a console command: a user's mistake or a signal is one line on standard error, and an exit code."
     @wraps(f)
     def run(*args, **kwargs):
-        try: f(*args, **kwargs)
-        except (ValueError, OSError, ImportError) as e: raise SystemExit(f'{f.__name__}: {" ".join(str(e).split())}') from e
-        except KeyboardInterrupt: raise SystemExit(130) from None
+        try:
+            with _signals(): f(*args, **kwargs)
+        except _Stopped as e:
+            print(f'{f.__name__}: stopped; give the same command again to go on', file=sys.stderr)
+            raise SystemExit(128+e.number) from None
+        except (ValueError, OSError, ImportError) as e: raise SystemExit(f'{f.__name__}: {_told(e)}') from e
     return call_parse(run)
 
-# %% ../nbs/foundations/commands.ipynb #cffa6434
-def _put(path, write):
-    "A file that is there whole or not at all."
-    new = path.with_name(path.name+'.new')
-    write(new); os.replace(new, path)
+class _Stopped(KeyboardInterrupt):
+    def __init__(self, number): self.number = number
+
+@contextmanager
+def _signals():
+    "Turn the first SIGINT or SIGTERM into `_Stopped`; the second ends the process."
+    if threading.current_thread() is not threading.main_thread(): yield; return
+    def stop(number, _):
+        for s in before: signal.signal(s, signal.SIG_DFL)
+        raise _Stopped(number)
+    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try: yield
+    finally:
+        for s, handler in before.items():
+            if signal.getsignal(s) is stop: signal.signal(s, handler)
+
+def _told(e): # str
+    "An error in one line; where it is the home of what is generated that may not be written, with the remedy."
+    from galaxy_nbdev import files, profile
+    named = getattr(e, 'filename', None)
+    if named and e.errno is not None and str(named).startswith(str(profile.home())): e = files.explained(e, named)
+    return ' '.join(str(e).split())
+
+# %% ../nbs/foundations/commands.ipynb #1fd80818
+def _numbers(least=1, **options):
+    "Whole numbers from `least` on, where they are given; raises `ValueError` naming the option."
+    from galaxy_nbdev.profile import in_range
+    for name, value in options.items(): in_range(value, f'--{name}', least)
+
+def _choice(option, value, known):
+    "A name from a list, where it is given; raises `ValueError` naming the option."
+    if value is None or value in known: return
+    raise ValueError(f'{option} {value!r}: choose one of {", ".join(known)}')
+
+def _settings(text): # dict
+    "Settings of an architecture; raises `ValueError` where they are no JSON object."
+    try: value = json.loads(text)
+    except ValueError as e: value = e
+    if isinstance(value, dict): return value
+    raise ValueError(f"--settings {text!r} is no JSON object: write names in double quotes, as in '{{\"depth\": 50}}'")
 
 # %% ../nbs/foundations/commands.ipynb #ca77de9f
 @_command
@@ -42,6 +80,8 @@ def galaxy_simulate(
 ):
     "Write a simulated survey, its truth beside it."
     from galaxy_nbdev.simulate import simulate_survey
+    _numbers(n=n, workers=workers)
+    _numbers(0, seed=seed)
     print(simulate_survey(n, seed, dest, layout, not tables, kind, depth, workers))
 
 # %% ../nbs/foundations/commands.ipynb #5d393c68
@@ -54,12 +94,20 @@ def galaxy_clean(
     workers:int=None        # processes; default: one a core
 ):
     "Check a catalogue and its images; no file of it is touched."
-    from galaxy_nbdev import cleaning, sources
-    trusted, report = cleaning.clean(sources.catalogue(data, kind, missing='keep'), tol, workers=workers)
-    dest = Path(dest); dest.mkdir(parents=True, exist_ok=True)
-    _put(dest/'trusted.parquet', trusted.to_parquet)
-    _put(dest/'findings.csv', lambda f: report.table.to_csv(f, index=False))
-    _put(dest/'report.html', lambda f: f.write_text(report._repr_html_(), encoding='utf-8'))
+    from galaxy_nbdev import cleaning, files, profile, sources
+    _numbers(0, workers=workers)
+    _choice('--kind', kind, sources.KINDS)
+    profile.in_range(tol, '--tol', 0, 1, whole=False)
+    df = sources.catalogue(data, kind, missing='keep')
+    read = [] if data == 'simulated' else [Path(data).expanduser().resolve()]
+    if not len(df): raise ValueError(f'{data} holds no galaxies: nothing was checked')
+    dest = files.claim(dest, dict(what='clean', data=str(*read) or data, kind=kind, tol=tol), read)
+    trusted, report = cleaning.clean(df, tol, workers=workers)
+    with files.lock(dest/'report.html'):
+        with files.replacing(dest/'trusted.parquet') as new: trusted.to_parquet(new)
+        files.write_text(dest/'findings.csv', report.table.to_csv(index=False))
+        files.write_text(dest/'report.html', report._repr_html_())
+    if not len(trusted): raise ValueError(f'none of {len(df)} galaxies can be trusted: {dest}/findings.csv says why')
     print(f'{report}\n{dest}')
 
 # %% ../nbs/foundations/commands.ipynb #5ae44a26
@@ -80,15 +128,25 @@ def galaxy_train(
     seed:int=0,             # of training
     settings:str='{}'       # for the architecture, as JSON: '{"depth": 50}'
 ):
-    "Train a network on four fifths of a data set and leave a run folder; an interrupted run goes on. For several processes: accelerate launch $(which galaxy_train) ..."
-    from galaxy_nbdev import learner, profile, runs, sources
+    "Train on four fifths of a data set, leave a run folder. On several GPUs: accelerate launch $(which galaxy_train) ..."
+    from galaxy_nbdev import files, learner, profile, runs, sources
     from galaxy_nbdev.dataloaders import GalaxyDataLoaders
+    _numbers(epochs=epochs, size=size, crop=crop, bs=bs, n=n)
+    _numbers(0, seed=seed)
+    profile.in_range(lr, '--lr', whole=False)
+    _choice('--kind', kind, sources.KINDS)
+    _choice('--head', head, learner.HEADS)
+    _choice('--loss', loss, learner.LOSSES)
+    recipe = files.component(arch.rpartition(':')[2] if recipe is None else recipe, '--recipe')
+    settings, p = _settings(settings), profile.current()
     learner.join_processes()
-    p, recipe = profile.current(), recipe or arch.rpartition(':')[2]
-    dls = GalaxyDataLoaders.from_catalogue(sources.catalogue(data, kind, n), size=size or p.size, crop=crop or p.crop, bs=bs or p.bs, counts=loss == 'votes')
-    learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **json.loads(settings))
-    last = learner.train_run(learn, recipe, epochs or p.epochs, lr, seed).iloc[-1]
-    if not learner.rank_distrib(): print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs\n{runs.run_folder(learn, recipe, seed)}')
+    shape = {k: getattr(p, k) if v is None else v for k, v in dict(size=size, crop=crop, bs=bs).items()}
+    dls = GalaxyDataLoaders.from_catalogue(sources.catalogue(data, kind, n), counts=loss == 'votes', **shape)
+    learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **settings)
+    last = learner.train_run(learn, recipe, p.epochs if epochs is None else epochs, lr, seed).iloc[-1]
+    if learner.rank_distrib(): return      # of several processes the first speaks
+    print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs')
+    print(runs.run_folder(learn, recipe, seed))
 
 # %% ../nbs/foundations/commands.ipynb #afd39e02
 @_command
@@ -101,35 +159,53 @@ def galaxy_predict(
     weights:str='last',     # last or best epoch
     n:int=None,             # galaxies at most, of a data set
     bs:int=256,             # galaxies at a time in the network
-    workers:str=None        # for partitions: processes of this machine, or the address of a Dask scheduler; default: this one
+    crop:int=None,          # side of the central part that is shown, pixels; default: as in training
+    device:str=None,        # cpu, cuda or cuda:1; default: a GPU where there is one, for each worker its own
+    workers:str=None        # processes of this machine, or the address of a Dask scheduler; default: this one
 ):
     "Vote fractions of every galaxy of a data set, or of a catalogue in partitions."
-    from galaxy_nbdev import learner, prediction, sources
-    if _in_partitions(data): _predict_partitions(run, data, dest, dict(tta=_tta(tta), project=project, weights=weights, bs=bs), n, workers); print(dest); return
-    if workers: raise ValueError(f'--workers {workers}: only a catalogue in partitions is shared among workers, and {data} is none')
-    print(prediction.predict_shards(learner.load_run(run, weights=weights), sources.catalogue(data, n=n), dest, _tta(tta), bs, project))
+    from galaxy_nbdev import files, sources, survey
+    _numbers(n=n, bs=bs, crop=crop)
+    _choice('--weights', weights, ('last', 'best'))
+    parts = _in_partitions(data)
+    if parts and n is not None: raise ValueError(f'--n {n}: partitions are predicted whole; leave some out or give one')
+    if data != 'simulated': files.apart(dest, data)
+    source = data if parts else sources.catalogue(data, n=n, missing='keep')
+    how = dict(tta=_tta(tta), project=project, weights=weights, bs=bs, crop=crop, device=device)
+    with _workers(workers) as client: report = survey.predict_partitions(run, source, dest, client=client, **how)
+    print(f'{_summary(report, dest)}\n{dest}')
 
 # %% ../nbs/foundations/commands.ipynb #7142eb1a
 def _tta(tta): # str, int or None
     "Views as `prediction.predict` takes them."
     return int(tta) if tta and tta.isdigit() else tta
 
+def _workers(where): # context manager
+    "A Dask client, or None."
+    from galaxy_nbdev import survey
+    if where is None: return nullcontext()
+    if ':' in where: return survey.connect(where)
+    if where.isdigit() and int(where): return survey.connect(int(where))
+    raise ValueError(f'--workers {where!r}: give a number of processes, or the address of a scheduler, tcp://host:port')
+
 # %% ../nbs/foundations/commands.ipynb #b9585a8a
 def _in_partitions(data): # bool
     "Is this a parquet file, or a folder of them that is no data set of a known layout?"
-    from galaxy_nbdev.sources import READERS
+    from galaxy_nbdev.sources import reader_of
     root = Path(data).expanduser()
-    return root.suffix == '.parquet' or data != 'simulated' and not any(any(root.glob(f)) for f in READERS) and any(root.rglob('*.parquet'))
+    if root.suffix == '.parquet' or data == 'simulated': return root.suffix == '.parquet'
+    return reader_of(root) is None and any(root.rglob('*.parquet'))
 
 # %% ../nbs/foundations/commands.ipynb #4c9b59dd
-def _predict_partitions(run, data, dest, how, n, workers):
-    "Every partition; raises `ValueError` where some could not be done."
-    from galaxy_nbdev import survey
-    if n: raise ValueError(f'--n {n}: partitions are predicted whole; leave some out, or give one file')
-    with survey.connect(int(workers) if workers.isdigit() else workers) if workers else nullcontext() as client:
-        report = survey.predict(run, data, dest, client=client, **how)
-    failed = report[report.status == 'failed']
-    if len(failed): raise ValueError(f'{len(failed)} of {len(report)} partitions failed, {failed.partition.iloc[0]} for one ({failed.problem.iloc[0]}); {dest}/_report.csv names all; the others are done')
+def _summary(report, dest): # str
+    "What was predicted, and the first galaxy that was not; raises `ValueError` where a part failed, or all."
+    failed, there, unread = report[report.status == 'failed'], report.galaxies.sum(), report.unread.sum()
+    if len(failed):
+        first = f'{failed.partition.iloc[0]} for one ({failed.problem.iloc[0]})'
+        raise ValueError(f'{len(failed)} of {len(report)} partitions failed, {first}; {dest}/_report.csv names all')
+    if there == unread: raise ValueError(f'no galaxy was predicted, of {there}: {dest}/_report.csv says why')
+    said = ''.join(f'; {p}' for p in report.problem[report.unread > 0].head(1))
+    return f'{there-unread:,} of {there:,} galaxies predicted{said}'
 
 # %% ../nbs/foundations/commands.ipynb #b1272b9f
 @_command

@@ -37,7 +37,8 @@ def feature_maps(
     try: logits = net(x)
     finally: hook.remove()
     if kept[0].ndim != 4 or kept[0].shape[1] != info[stage]['num_chs']:
-        raise ValueError(f'{type(net).__name__} has no maps of (channels, height, width): for a transformer see attention_map')
+        raise ValueError(f'{type(net).__name__} has no maps of (channels, height, width): for a transformer see '
+                         'attention_map')
     return kept[0], logits
 
 # %% ../nbs/foundations/embeddings.ipynb #0aa0da24
@@ -47,7 +48,7 @@ def grad_cam(
     column:str,         # a class that the network answers
     stage:int=-1        # as `feature_maps` takes it
 )->torch.Tensor:        # (n, size, size) from 0 to 1, each image by itself; all 0 where nothing raises the answer
-    "Where in an image lies what raises an answer (arXiv:1610.02391), mean over eight views; raises `ValueError` for another column."
+    "Where in an image lies what raises an answer, mean over eight views; raises `ValueError` for another column."
     vocab, device = list(learn.dls.vocab), learn.dls.device
     if column not in vocab: raise ValueError(f'the network does not answer {column}: it answers {", ".join(vocab)}')
     x, model, at = x.detach().as_subclass(torch.Tensor).to(device), learn.model.to(device).eval(), vocab.index(column)
@@ -72,17 +73,20 @@ def plot_grad_cam(
 )->plt.Figure:              # the galaxies above, a row for each stage below
     "Galaxies, and over each where the network looks for an answer; raises as `grad_cam`."
     x, crop, n = learn.dls.test_dl(df, bs=len(df)).one_batch()[0], learn.dls.crop or 10**6, len(stages)+1
-    fig, axs = plt.subplots(n, len(df), figsize=(8, .5+8/len(df)*n), squeeze=False, FigureClass=Sheet, layout='constrained')
+    how = dict(squeeze=False, FigureClass=Sheet, layout='constrained')
+    fig, axs = plt.subplots(n, len(df), figsize=(8, .5+8/len(df)*n), **how)
     for row, stage in zip(axs, [None, *stages]):
         cams = [None]*len(df) if stage is None else grad_cam(learn, x, column, stage)
         for ax, path, cam in zip(row, df.path, cams):
-            show_galaxy(ax, path, lambda f: thumbnail(f, crop, 128).convert('RGB' if cam is None else 'L').convert('RGB'))
+            mode = 'RGB' if cam is None else 'L'
+            show_galaxy(ax, path, lambda f: thumbnail(f, crop, 128).convert(mode).convert('RGB'))
             if cam is None: continue
             ax.imshow(cam, extent=(-.5, 127.5, 127.5, -.5), cmap='cividis', vmin=0, vmax=1, alpha=.8*cam.numpy())
         name = 'galaxy' if stage is None else learn.model.feature_info[stage]['module']
         row[0].text(-.05, .5, name, transform=row[0].transAxes, rotation=90, ha='right', va='center', fontsize=8)
     for ax, votes in zip(axs[0], df[column]): ax.set_title(f'{votes:.2f}', fontsize=8)
-    fig.suptitle(f'what raises "{ANSWERS.answer[column]}" ({column}; above each galaxy the volunteers\' fraction): {data_title(df)}', fontsize=9)
+    title = f'what raises "{ANSWERS.answer[column]}" ({column}; above each galaxy the volunteers\' fraction)'
+    fig.suptitle(f'{title}: {data_title(df)}', fontsize=9)
     plt.close(fig)
     return fig
 
@@ -108,7 +112,7 @@ def embed(
     shard:int=4096,     # galaxies in a file
     store=None          # an `ImageStore` that holds them; None: the network's size and crop, built where it is missing
 )->pd.DataFrame:        # galaxy_id and e0000, e0001 ..., float32: what reaches the head
-    "Embeddings of any number of galaxies; raises `ValueError` for a network that gives none, or where `dest` holds others."
+    "Embeddings of any number of galaxies; raises `ValueError` for a network without, or where `dest` holds others."
     if not hasattr(learn.model, 'forward_head'):
         raise ValueError(f'{type(learn.model).__name__} gives no embeddings: take a network of galaxy_encoder')
     store = images.build_store(df, crop=learn.dls.crop, size=learn.dls.size) if store is None else store
@@ -171,14 +175,14 @@ def similar(
     e:pd.DataFrame,     # embeddings, from `embed`
     ids,                # galaxy ids, or one of them
     n:int=6             # neighbours of each
-)->pd.DataFrame:        # of, galaxy_id, distance (1 less the cosine about the mean): n rows for each of `ids`, the nearest first
+)->pd.DataFrame:        # of, galaxy_id, distance (1 less the cosine about the mean): n rows for each, nearest first
     "Galaxies like this one; raises `KeyError` for a galaxy without embedding."
     v, ids = _vectors(e)-_vectors(e).mean(0), [ids] if isinstance(ids, str) else list(ids)
     at = pd.Index(e.galaxy_id).get_indexer(ids)
     if (at < 0).any(): raise KeyError(f'galaxy {ids[int(at.argmin())]} has no embedding')
     distance, near = NearestNeighbors(n_neighbors=min(n+1, len(e)), metric='cosine').fit(v).kneighbors(v[at])
-    found = {'of': np.repeat(ids, near.shape[1]), 'galaxy_id': e.galaxy_id.to_numpy()[near.ravel()], 'distance': distance.ravel()}
-    out = pd.DataFrame(found)
+    out = pd.DataFrame({'of': np.repeat(ids, near.shape[1]), 'galaxy_id': e.galaxy_id.to_numpy()[near.ravel()]})
+    out['distance'] = distance.ravel()
     return out[out.of != out.galaxy_id].groupby('of', sort=False).head(n).reset_index(drop=True)
 
 # %% ../nbs/foundations/embeddings.ipynb #6663f6cd

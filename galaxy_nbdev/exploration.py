@@ -5,42 +5,40 @@
 # %% auto #0
 __all__ = ['ORDER', 'WILLETT', 'SAMPLES', 'fractions', 'lacks', 'tree_order', 'lineage', 'plot_tree', 'winners', 'final_labels',
            'plot_final_labels', 'plot_winners', 'plot_counts', 'plot_totals', 'plot_fractions', 'mean_fractions',
-           'plot_mean_fractions', 'minimum_votes', 'wilson', 'top_voted', 'plot_top_voted', 'forced_pairs',
+           'plot_mean_fractions', 'answer_votes', 'minimum_votes', 'wilson', 'top_voted', 'plot_top_voted',
            'correlation', 'galaxies_behind', 'plot_correlation', 'plot_question_correlations', 'confusion',
-           'plot_confusion', 'places', 'plot_places', 'plot_winner_fractions', 'plot_channels', 'plot_sky', 'class_of',
-           'sample_steps', 'select_sample']
+           'plot_confusion', 'top_three', 'plot_top_three', 'plot_winner_fractions', 'plot_channels', 'plot_sky',
+           'class_of', 'sample_steps', 'select_sample']
 
-# %% ../nbs/00_exploration.ipynb #8a7558cf
-import io
+# %% ../nbs/00_exploration.ipynb #4c06db04
 from collections.abc import Callable
 import numpy as np, pandas as pd, matplotlib as mpl
 import matplotlib.pyplot as plt
 from . import metrics
 from .figures import ANSWER, DIVERGING, HALO, PALETTE, QUESTION, SEQUENTIAL, WORDS, Drawing, Sheet
-from .figures import data_title, placed_by_hand, question_colour, question_title, show_galaxy, skipped, small_panels
+from .figures import data_title, literal, placed_by_hand, question_colour, question_title
+from .figures import show_galaxy, skipped, small_panels
 from .images import open_image, thumbnail
-from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, SUMMARY, summary_label, to_conditional
+from .schema import ANSWERS, CLASSES, COUNTS, QUESTIONS, SUMMARY, summary_label, tied_pairs, to_conditional
 
-# %% ../nbs/00_exploration.ipynb #1fefc93d
+# %% ../nbs/00_exploration.ipynb #0a32c034
 def fractions(
     df:pd.DataFrame,            # a catalogue
     kind:str='conditional',     # 'conditional' (of those asked) or 'cumulative' (of all)
     min_votes:float=0,          # votes that a question must have got; fractions from fewer are NaN
-    n_votes:float|None=None     # votes a galaxy, where the catalogue does not say (Kaggle: 44 is the usual assumption)
+    n_votes:float|None=None     # votes a galaxy, where the catalogue does not say (Kaggle: 44 is assumed)
 )->pd.DataFrame:                # (n, 37) float32
     "Vote fractions as they enter a statistic; raises `ValueError` where votes are needed and not known."
     if kind not in ('conditional', 'cumulative'): raise ValueError(f'kind {kind!r}: choose conditional or cumulative')
     f = (to_conditional(df) if kind == 'conditional' else df).reindex(columns=CLASSES)
     if not min_votes: return f
     if n_votes is None and (why := lacks(df, 'votes')): raise ValueError(why)
-    return f.where((metrics.votes(df, n_votes) >= min_votes)[ANSWERS.question].to_numpy())
+    return f.where((metrics.votes_cast(df, n_votes) >= min_votes)[ANSWERS.question].to_numpy())
 
-# %% ../nbs/00_exploration.ipynb #18b30d54
 _NEEDS = {'counts': (COUNTS, 'no vote counts (columns Count1.1 to Count11.6)'),
-          'votes': (['n_votes', *COUNTS], 'no number of votes: pass n_votes= (44 is assumed for Kaggle), and say so beside the result'),
+          'votes': (['n_votes', *COUNTS], 'no number of votes: pass n_votes= (44 is assumed for Kaggle), and say so'),
           'sky': (['ra', 'dec'], 'no positions (columns ra, dec)')}
 
-# %% ../nbs/00_exploration.ipynb #273bce6e
 def lacks(
     df:pd.DataFrame,    # a catalogue
     what:str            # 'counts', 'votes' or 'sky'
@@ -50,7 +48,7 @@ def lacks(
     there = any(c in df and df[c].notna().any() for c in columns)
     return '' if there else f'This catalogue ({data_title(df)}) has {words}.'
 
-# %% ../nbs/00_exploration.ipynb #cae56b85
+# %% ../nbs/00_exploration.ipynb #bfede184
 def tree_order()->list: # the 11 questions, each right after the answer's question that leads to it
     "Questions as one meets them walking down every branch of the tree."
     def below(parent):
@@ -60,10 +58,8 @@ def tree_order()->list: # the 11 questions, each right after the answer's questi
                 for c in q.classes: yield from below(c)
     return list(below(None))
 
-# %% ../nbs/00_exploration.ipynb #89108736
 ORDER = [c for q in tree_order() for c in q.classes]
 
-# %% ../nbs/00_exploration.ipynb #e075bc97
 def lineage(
     c:str       # a class
 )->list:        # classes, from the first answer down to `c` itself
@@ -71,7 +67,7 @@ def lineage(
     parent = QUESTIONS[QUESTION[c]-1].parent
     return (lineage(parent) if parent else []) + [c]
 
-# %% ../nbs/00_exploration.ipynb #1b482440
+# %% ../nbs/00_exploration.ipynb #909b8c2b
 def _places(share, scale):
     "Vertical place of each answer: those that end a branch in a column, every other halfway down its own."
     y, top = {}, 0.
@@ -88,56 +84,57 @@ def _places(share, scale):
         if q.parent is None: lay(q)
     return y, top
 
-# %% ../nbs/00_exploration.ipynb #ab4d0c4b
 def _ribbon(ax, x0, y0, x1, y1, width, colour):
     "A band from one point to another."
     t = np.linspace(0, 1, 40)
     middle = y0+(y1-y0)*(3*t**2-2*t**3)
     ax.fill_between(x0+(x1-x0)*t, middle-width/2, middle+width/2, color=colour, alpha=.3, lw=0)
 
-# %% ../nbs/00_exploration.ipynb #bb4567d4
-def plot_tree(
-    df:pd.DataFrame     # a catalogue
-)->plt.Figure:          # one tree
-    "The decision tree, with the share of all votes that flows down each branch."
-    scale, step = 3., 1.
-    share = df.reindex(columns=CLASSES).mean().fillna(0)
-    y, bottom = _places(share, scale)
-    x = {c: step*len(lineage(c)) for c in CLASSES}
-    fig, ax = plt.subplots(figsize=(8, 8.8), FigureClass=Drawing); plt.close(fig)
-    for q in tree_order():
-        start = y[q.parent] if q.parent else np.mean([y[c] for c in q.classes])
-        whole = share[q.classes].sum()
-        edge = start-scale*whole/2
-        for c in q.classes:
-            width, colour = scale*share[c], question_colour(q.number)
-            _ribbon(ax, x[c]-step+(.04 if q.parent else .25), edge+width/2, x[c], y[c], width, colour)
-            edge += width
-            _answer(ax, x[c], y[c], width, c, share[c], colour)
-        first = q.classes[0]
-        ax.text(x[first], y[first]-max(.5, scale*share[first]/2)-.42, question_title(q)+'?', style='italic', color='#555555', fontsize=8, va='center', path_effects=HALO)
-    ax.set(xlim=(.2, 4.95), ylim=(bottom+.3, .3), title=f'Share of all votes, {data_title(df)}')
-    ax.set_axis_off()
-    return fig
-
-# %% ../nbs/00_exploration.ipynb #87ec6cf3
 def _answer(ax, x, y, height, c, share, colour):
     "An answer's bar and words."
     ax.add_patch(plt.Rectangle((x, y-height/2), .04, height, color=colour, lw=.5))
     percent = f'{100*share:.0f} %' if share >= .0095 else f'{100*share:.1f} %'
     ax.text(x+.07, y, f'{ANSWER[c]} {percent}', va='center', fontsize=8, path_effects=HALO)
 
-# %% ../nbs/00_exploration.ipynb #2fcb624c
+# %% ../nbs/00_exploration.ipynb #4ff696e5
+def plot_tree(
+    df:pd.DataFrame     # a catalogue
+)->plt.Figure:          # one tree
+    "The decision tree, with the share of all votes that flows down each branch."
+    scale = 3.
+    share = df.reindex(columns=CLASSES).mean().fillna(0)
+    y, bottom = _places(share, scale)
+    x = {c: len(lineage(c)) for c in CLASSES}
+    fig, ax = plt.subplots(figsize=(8, 8.8), FigureClass=Drawing)
+    plt.close(fig)
+    for q in tree_order():
+        start = y[q.parent] if q.parent else np.mean([y[c] for c in q.classes])
+        whole = share[q.classes].sum()
+        edge = start-scale*whole/2
+        for c in q.classes:
+            width, colour = scale*share[c], question_colour(q.number)
+            _ribbon(ax, x[c]-1+(.04 if q.parent else .25), edge+width/2, x[c], y[c], width, colour)
+            edge += width
+            _answer(ax, x[c], y[c], width, c, share[c], colour)
+        first = q.classes[0]
+        above = y[first]-max(.5, scale*share[first]/2)-.42
+        words = dict(style='italic', color='#555555', fontsize=8, va='center', path_effects=HALO)
+        ax.text(x[first], above, question_title(q)+'?', **words)
+    ax.set(xlim=(.2, 4.95), ylim=(bottom+.3, .3), title=f'Share of all votes, {data_title(df)}')
+    ax.set_axis_off()
+    return fig
+
+# %% ../nbs/00_exploration.ipynb #e2cd569b
 def winners(
     df:pd.DataFrame     # a catalogue
-)->pd.DataFrame:        # (n, 11) categorical, columns 1 to 11: a class, 'deadlock', 'not asked'; missing where not known
+)->pd.DataFrame:        # (n, 11) categorical: a class, 'deadlock', 'not asked'; missing where not known
     "The answer with most votes to each question."
-    out, votes = {}, None if lacks(df, 'counts') else metrics.votes(df)
+    out, votes = {}, None if lacks(df, 'counts') else metrics.votes_cast(df)
     for q in QUESTIONS:
         f = df.reindex(columns=q.classes).to_numpy('float64')
         known = ~np.isnan(f).any(1)
-        ranked = np.sort(np.where(known[:, None], f, 0), axis=1)
-        code = np.where(known, np.where(known[:, None], f, 0).argmax(1), -1)
+        f = np.where(known[:, None], f, 0)
+        ranked, code = np.sort(f, axis=1), f.argmax(1)
         code[ranked[:, -1]-ranked[:, -2] < 1e-6] = len(q.classes)
         code[known & (ranked[:, -1] <= 0)] = len(q.classes)+1
         code[~known] = -1
@@ -145,133 +142,161 @@ def winners(
         out[q.number] = pd.Categorical.from_codes(code, [*q.classes, 'deadlock', 'not asked'])
     return pd.DataFrame(out, index=df.index)
 
-# %% ../nbs/00_exploration.ipynb #41b65ad8
+# %% ../nbs/00_exploration.ipynb #74f3bde2
 def final_labels(
     df:pd.DataFrame     # a catalogue
 )->pd.DataFrame:        # one row a label: galaxies, share of those whose label is known
     "How many galaxies end at each final label, `schema.summary_label` in words; raises `ValueError` where that does."
-    n = summary_label(df).map(dict(enumerate(SUMMARY, -1))).value_counts().reindex([*SUMMARY[1:], SUMMARY[0]], fill_value=0)
+    n = summary_label(df).map(dict(enumerate(SUMMARY, -1))).value_counts()
+    n = n.reindex([*SUMMARY[1:], SUMMARY[0]], fill_value=0)
     return pd.DataFrame({'galaxies': n, 'share': n/n.sum()})
 
-# %% ../nbs/00_exploration.ipynb #5c9396c3
 def plot_final_labels(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # bars, on a logarithmic axis
     "Galaxies of each final label."
     t = final_labels(df)
-    fig, ax = plt.subplots(figsize=(8, 2.7), FigureClass=Drawing); plt.close(fig)
+    fig, ax = plt.subplots(figsize=(8, 2.7), FigureClass=Drawing)
+    plt.close(fig)
     ax.barh(t.index, t.galaxies, color=PALETTE[0])
-    for i, (n, s) in enumerate(t.to_numpy()): ax.text(max(n, 1), i, f' {n:,.0f} ({100*s:.1f} %)', va='center', fontsize=8)
-    ax.set(xscale='log', xlim=(.8, len(df)*2.5), xlabel='galaxies', title=f'Final labels, {data_title(df)}'); ax.invert_yaxis()
+    for i, (n, s) in enumerate(t.to_numpy()):
+        ax.text(max(n, 1), i, f' {n:,.0f} ({100*s:.1f} %)', va='center', fontsize=8)
+    ax.set(xscale='log', xlim=(.8, len(df)*2.5), xlabel='galaxies', title=f'Final labels, {data_title(df)}')
+    ax.invert_yaxis()
     return fig
 
-# %% ../nbs/00_exploration.ipynb #f4cb0555
+# %% ../nbs/00_exploration.ipynb #a0bd72ab
 def plot_winners(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # bars, two columns
     "How often each answer won its question, with 'deadlock' and 'not asked'."
     w = winners(df)
-    fig, axs = plt.subplots(1, 2, figsize=(8, 7.6), FigureClass=Drawing); plt.close(fig)
+    fig, axs = plt.subplots(1, 2, figsize=(8, 7.6), FigureClass=Drawing)
+    plt.close(fig)
     for ax, part in zip(axs, (QUESTIONS[:6], QUESTIONS[6:])):
         y = 0
         for q in part:
             share = w[q.number].value_counts(sort=False)/len(df)
-            ax.text(0, y, ' '+question_title(q)+('' if w[q.number].notna().any() else ': not in this catalogue'), va='center', weight='bold', fontsize=8)
+            there = '' if w[q.number].notna().any() else ': not in this catalogue'
+            ax.text(0, y, f' {question_title(q)}{there}', va='center', weight='bold', fontsize=8)
             names, at = [ANSWER.get(c, c) for c in share.index], y+1+np.arange(len(share))
             ax.barh(at, share, color=[question_colour(q.number)]*len(q.classes)+[PALETTE[7]]*2)
-            for name, s, h in zip(names, share, at): ax.text(s, h, f' {name}, {100*s:.1f} %', va='center', fontsize=8)
+            for name, s, h in zip(names, share, at):
+                ax.text(s, h, f' {name}, {100*s:.1f} %', va='center', fontsize=8)
             y += len(share)+1.4
         ax.set(xlim=(0, 1.45), ylim=(y-.6, -.8), yticks=[], xticks=[0, .5, 1], xlabel='share of all galaxies')
-        ax.spines['left'].set_visible(False); ax.spines['bottom'].set_bounds(0, 1)
+        ax.spines['left'].set_visible(False)
+        ax.spines['bottom'].set_bounds(0, 1)
     fig.suptitle(f'Winning answers, {data_title(df)}')
     return fig
 
-# %% ../nbs/00_exploration.ipynb #aec6b869
+# %% ../nbs/00_exploration.ipynb #dbc500fe
 def _histograms(df, values, bins, title, xlabel, columns=6, empty='not known'):
     "A panel of counted galaxies for each column of `values`."
     fig, axs = small_panels(values.shape[1], columns, 1.12, title=.25)
     for k, (ax, (name, v)) in enumerate(zip(axs, values.items())):
-        v = v.to_numpy('float64'); v = v[~np.isnan(v)]
-        ax.stairs(np.log10(np.maximum(np.histogram(v, bins)[0], .5)), bins, fill=True, baseline=-.3, color=question_colour(QUESTION.get(name, name)))
+        v = v.to_numpy('float64')
+        v = v[~np.isnan(v)]
+        galaxies = np.log10(np.maximum(np.histogram(v, bins)[0], .5))
+        ax.stairs(galaxies, bins, fill=True, baseline=-.3, color=question_colour(QUESTION.get(name, name)))
         _ticks(ax, bins, len(df), k % columns == 0, k >= len(axs)-columns)
-        ax.set_title(WORDS[name] if name in WORDS else question_title(QUESTIONS[name-1]), fontsize=7 if name in WORDS else 8, pad=2)
+        of_class = name in WORDS
+        words = WORDS[name] if of_class else question_title(QUESTIONS[name-1])
+        ax.set_title(words, fontsize=7 if of_class else 8, pad=2)
         if not len(v): ax.text(.5, .5, empty, transform=ax.transAxes, ha='center', fontsize=8)
-    fig.suptitle(f'{title}, {data_title(df)}'); fig.supxlabel(xlabel); fig.supylabel('galaxies')
+    fig.suptitle(f'{title}, {data_title(df)}')
+    fig.supxlabel(xlabel)
+    fig.supylabel('galaxies')
     return fig
 
-# %% ../nbs/00_exploration.ipynb #928fdb1c
 def _ticks(ax, bins, n, left, bottom):
     "Few ticks: decades of galaxies at the left of a sheet, values at its bottom (37 full axes would take seconds)."
     powers = np.arange(0, np.ceil(np.log10(max(n, 10)))+.1, 1 if n < 20_000 else 2)
-    x = np.array([0, .5, 1]) if bins[-1] == 1 else mpl.ticker.MaxNLocator(3, integer=True).tick_values(0, bins[-1])
+    words = np.array(['1', '10', '100', '1k', '10k', '100k', '1M', '10M', '100M', '1G'])[powers.astype(int)]
+    whole = mpl.ticker.MaxNLocator(3, integer=True).tick_values(0, bins[-1])
+    x = np.array([0, .5, 1]) if bins[-1] == 1 else whole
     x = x[x <= bins[-1]]
-    ax.set_yticks(powers if left else [], ['1', '10', '100', '1k', '10k', '100k', '1M'][::int(powers[1]-powers[0])][:len(powers)] if left else []); ax.set_ylim(-.3, np.log10(max(n, 10))+.15)
-    ax.set_xticks(x if bottom else [], [f'{t:g}' for t in x] if bottom else []); ax.set_xlim(min(bins[0], 0), bins[-1])
+    ax.set_yticks(powers if left else [], words if left else [])
+    ax.set_ylim(-.3, np.log10(max(n, 10))+.15)
+    ax.set_xticks(x if bottom else [], [f'{v:g}' for v in x] if bottom else [])
+    ax.set_xlim(min(bins[0], 0), bins[-1])
 
-# %% ../nbs/00_exploration.ipynb #797de952
+# %% ../nbs/00_exploration.ipynb #8fd90a26
 def plot_counts(
     df:pd.DataFrame     # a catalogue with `Count*` columns
 )->plt.Figure:          # 37 histograms
     "Histogram of the votes that each answer got."
     if why := lacks(df, 'counts'): return skipped(why)
     k = df.reindex(columns=COUNTS).set_axis(CLASSES, axis=1)
-    return _histograms(df, k, np.linspace(-.5, np.nanmax(k.to_numpy())+.5, 32), 'Votes for each answer', 'votes for the answer')
+    bins = np.linspace(-.5, np.nanmax(k.to_numpy())+.5, 32)
+    return _histograms(df, k, bins, 'Votes for each answer', 'votes for the answer')
 
-# %% ../nbs/00_exploration.ipynb #2ac2a053
 def plot_totals(
     df:pd.DataFrame,            # a catalogue with `Total*` or `Count*` columns, or `n_votes`
     n_votes:float|None=None     # votes a galaxy, where the catalogue does not say
 )->plt.Figure:                  # 11 histograms
     "Histogram of the votes that each question got."
     if n_votes is None and (why := lacks(df, 'votes')): return skipped(why)
-    t = metrics.votes(df, n_votes)
-    expected = 'expected from the galaxy\'s votes' if lacks(df, 'counts') else 'counted'
-    return _histograms(df, t, np.linspace(-.5, np.nanmax(t.to_numpy())+.5, 32), f'Votes for each question ({expected})', 'votes for the question', 4)
+    t = metrics.votes_cast(df, n_votes)
+    expected = "expected from the galaxy's votes" if lacks(df, 'counts') else 'counted'
+    bins = np.linspace(-.5, np.nanmax(t.to_numpy())+.5, 32)
+    return _histograms(df, t, bins, f'Votes for each question ({expected})', 'votes for the question', 4)
 
-# %% ../nbs/00_exploration.ipynb #a032a47f
 def plot_fractions(
     df:pd.DataFrame,            # a catalogue
     kind:str='conditional'      # 'conditional' or 'cumulative'
 )->plt.Figure:                  # 37 histograms
     "Histogram of each answer's vote fraction."
     of = {'cumulative': 'share of all votes', 'conditional': 'share of those asked'}
-    return _histograms(df, fractions(df, kind), np.linspace(0, 1, 26), f'{kind.capitalize()} vote fractions', of.get(kind))
+    f, bins = fractions(df, kind), np.linspace(0, 1, 26)
+    return _histograms(df, f, bins, f'{kind.capitalize()} vote fractions', of[kind])
 
-# %% ../nbs/00_exploration.ipynb #95f5ca62
+# %% ../nbs/00_exploration.ipynb #28dbe9a8
 def mean_fractions(
     df:pd.DataFrame,            # a catalogue
     kind:str='conditional'      # 'conditional': over the galaxies that were asked; 'cumulative': over all
-)->pd.DataFrame:                # one row a class: answer, mean, n (galaxies behind it), group ('sure': mean >= 0.5, 'rare': <= 0.2, else 'between')
-    "Mean vote fraction of each answer."
+)->pd.DataFrame:                # one row a class: answer, mean, n (galaxies behind it), group
+    "Mean vote fraction of each answer; its group is 'sure' from a mean of 0.5, 'rare' up to 0.2, else 'between'."
     f = fractions(df, kind)
-    mean = f.mean()
-    return pd.DataFrame({'answer': ANSWERS.answer, 'mean': mean, 'n': f.notna().sum(), 'group': np.select([mean >= .5, mean <= .2], ['sure', 'rare'], 'between')})
+    group = np.select([f.mean() >= .5, f.mean() <= .2], ['sure', 'rare'], 'between')
+    return pd.DataFrame({'answer': ANSWERS.answer, 'mean': f.mean(), 'n': f.notna().sum(), 'group': group})
 
-# %% ../nbs/00_exploration.ipynb #f64e5a04
 def plot_mean_fractions(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # two panels of bars
     "Mean fraction of each answer, conditional and cumulative, the sure and the rare apart."
-    fig, axs = plt.subplots(1, 2, figsize=(8, 7.2), sharey=True, FigureClass=Drawing); plt.close(fig)
+    fig, axs = plt.subplots(1, 2, figsize=(8, 7.2), sharey=True, FigureClass=Drawing)
+    plt.close(fig)
     colours = {'sure': PALETTE[0], 'rare': PALETTE[1], 'between': PALETTE[7]}
     for ax, kind in zip(axs, ('conditional', 'cumulative')):
         t = mean_fractions(df, kind).loc[ORDER]
         ax.barh([WORDS[c] for c in ORDER], t['mean'].fillna(0), color=t.group.map(colours))
-        for i, (m, n) in enumerate(zip(t['mean'], t.n)): ax.text(0 if np.isnan(m) else m, i, f' {m:.2f}, n {n:,}' if n else ' not known', va='center', fontsize=7)
-        ax.set(xlim=(0, 1.25), xticks=[0, .2, .5, 1], xlabel=f'mean {kind} fraction', ylim=(36.6, -.6)); ax.spines['bottom'].set_bounds(0, 1)
-    axs[1].legend([plt.Rectangle((0, 0), 1, 1, color=c) for c in colours.values()], ['0.5 and more', '0.2 and less', 'between'], loc='lower right')
+        for i, (m, n) in enumerate(zip(t['mean'], t.n)):
+            words = f' {m:.2f}, n {n:,}' if n else ' not known'
+            ax.text(0 if np.isnan(m) else m, i, words, va='center', fontsize=7)
+        ax.set(xlim=(0, 1.25), xticks=[0, .2, .5, 1], xlabel=f'mean {kind} fraction', ylim=(36.6, -.6))
+        ax.spines['bottom'].set_bounds(0, 1)
+    boxes = [plt.Rectangle((0, 0), 1, 1, color=c) for c in colours.values()]
+    axs[1].legend(boxes, ['0.5 and more', '0.2 and less', 'between'], loc='lower right')
     fig.suptitle(f'Mean fraction of each answer, {data_title(df)}')
     return fig
 
-# %% ../nbs/00_exploration.ipynb #4ba4cee4
+# %% ../nbs/00_exploration.ipynb #09ac9970
+def answer_votes(
+    df:pd.DataFrame     # a catalogue with `Count*` columns, or `n_votes`
+)->pd.DataFrame:        # (n, 37) votes for each answer, by class; NaN where not known
+    "Votes for each answer: as counted, else as its fraction and the galaxy's votes let expect; raises `ValueError`."
+    if not lacks(df, 'counts'): return df.reindex(columns=COUNTS).set_axis(CLASSES, axis=1)
+    if why := lacks(df, 'votes'): raise ValueError(why)
+    return fractions(df)*metrics.votes_cast(df)[ANSWERS.question].to_numpy()
+
 def minimum_votes(
-    df:pd.DataFrame     # a catalogue with `Count*` columns
+    df:pd.DataFrame     # as `answer_votes` takes it
 )->float:               # votes; a winner needs more than these
-    "Rounded mean over 30 answers of their mean votes, plus two standard deviations of these means (question 8 left out)."
-    means = df[[n for n in COUNTS if not n.startswith('Count8.')]].mean()
+    "Rounded mean over 30 answers (not question 8) of their mean votes, plus two standard deviations of these means."
+    means = answer_votes(df)[[c for c in CLASSES if not c.startswith('Class8.')]].mean()
     return round(means.mean())+2*means.std(ddof=0)
 
-# %% ../nbs/00_exploration.ipynb #8086c5c3
 def wilson(
     p:float|pd.Series,  # share of the votes, 0 to 1
     n:float|pd.Series,  # votes cast
@@ -280,48 +305,52 @@ def wilson(
     "Lower end of the interval of a proportion, Wilson 1927."
     return (p+z*z/(2*n)-z*np.sqrt(p*(1-p)/n+z*z/(4*n*n)))/(1+z*z/n)
 
-# %% ../nbs/00_exploration.ipynb #2cfbdd1c
+# %% ../nbs/00_exploration.ipynb #985a3067
 def top_voted(
     df:pd.DataFrame,                # a catalogue
     min_votes:float|None=None,      # votes for the answer that a winner needs more than; None: `minimum_votes(df)`
-    rank:str='fraction'             # 'fraction', or 'wilson': the lower end of its 95 % interval
-)->pd.DataFrame:                    # one row a class: answer, galaxy_id, path, fraction, votes; missing where none qualifies; attrs['rule'] in words
-    "The galaxy with the highest share of each answer; a draw goes to more votes, then to the id. Without counts: the largest cumulative fraction."
-    if rank not in ('fraction', 'wilson'): raise ValueError(f'rank {rank!r}: choose fraction or wilson')
-    if lacks(df, 'counts'): return _top_fraction(df, min_votes, rank)
+    rank:str='fraction'             # 'fraction', 'wilson' (lower end of its 95 % interval) or 'plain'
+)->pd.DataFrame:                    # one row a class: answer, galaxy_id, path, fraction, votes; attrs['rule'] in words
+    """The galaxy with the highest share of each answer; a draw goes to more votes, then to the id. 'plain', and any
+    catalogue of which no votes are known: the largest cumulative fraction. Missing where no galaxy qualifies."""
+    if rank not in ('fraction', 'wilson', 'plain'): raise ValueError(f'rank {rank!r}: choose fraction, wilson or plain')
+    unknown = lacks(df, 'votes')
+    if unknown and (min_votes is not None or rank == 'wilson'):
+        raise ValueError(f'{unknown[:-1]}: min_votes= and rank="wilson" need them')
+    if unknown or rank == 'plain': return _top_plain(df, unknown)
     if min_votes is None: min_votes = minimum_votes(df)
-    shares, totals, best = fractions(df), metrics.votes(df), {}
-    for c, k in zip(CLASSES, COUNTS):
-        votes = df.get(k, pd.Series(np.nan, df.index))
+    shares, totals, votes, best = fractions(df), metrics.votes_cast(df), answer_votes(df), {}
+    for c in CLASSES:
         score = shares[c] if rank == 'fraction' else wilson(shares[c], totals[QUESTION[c]])
-        t = pd.DataFrame({'score': score.round(6), 'votes': votes, 'galaxy_id': df.galaxy_id})[votes > min_votes]
+        t = pd.DataFrame({'score': score.round(6), 'votes': votes[c], 'galaxy_id': df.galaxy_id})[votes[c] > min_votes]
         t = t[t.score == t.score.max()].sort_values(['votes', 'galaxy_id'], ascending=[False, True])
         if len(t): best[c] = t.index[0]
     wilsons = ' (lower end of its 95 % interval)' if rank == 'wilson' else ''
-    return _top_table(df, best, shares, f'Highest conditional fraction{wilsons} with more than {min_votes:.0f} votes for the answer')
+    expected = f'{min_votes:.0f} votes for the answer' + (' as expected' if lacks(df, 'counts') else '')
+    return _top_table(df, best, shares, votes, f'Highest conditional fraction{wilsons} with more than {expected}')
 
-# %% ../nbs/00_exploration.ipynb #149b19f3
-def _top_table(df, best, shares, rule):
+def _top_table(df, best, shares, votes, rule):
     "The table of the galaxies `best` (class: index), with its rule."
-    rows = [(c, ANSWER[c], *df.loc[i, ['galaxy_id', 'path']], shares.loc[i, c], df[k][i] if k in df else np.nan)
-            for c, k in zip(CLASSES, COUNTS) if (i := best.get(c)) is not None]
-    out = pd.DataFrame(rows, columns=['class', 'answer', 'galaxy_id', 'path', 'fraction', 'votes']).set_index('class').reindex(CLASSES)
+    row = lambda c, i: [ANSWER[c], *df.loc[i, ['galaxy_id', 'path']], shares.loc[i, c], votes.loc[i, c]]
+    rows = {c: row(c, i) for c, i in best.items()}
+    columns = ['answer', 'galaxy_id', 'path', 'fraction', 'votes']
+    out = pd.DataFrame.from_dict(rows, orient='index', columns=columns).rename_axis('class').reindex(CLASSES)
     out['answer'], out.attrs = ANSWERS.answer, {'rule': rule}
     return out
 
-# %% ../nbs/00_exploration.ipynb #0bd383fd
-def _top_fraction(df, min_votes, rank):
-    "The plain maximum of each cumulative fraction, for catalogues without vote counts."
-    if min_votes is not None or rank != 'fraction': raise ValueError(lacks(df, 'counts')[:-1]+', which min_votes= and rank="wilson" need')
+def _top_plain(df, unknown):
+    "The plain maximum of each cumulative fraction."
     best = {c: df[c].idxmax() for c in CLASSES if c in df and df[c].notna().any()}
-    return _top_table(df, best, df, 'Highest cumulative fraction, however few the votes (this catalogue has no vote counts)')
+    votes = pd.DataFrame(np.nan, df.index, CLASSES) if unknown else answer_votes(df)
+    why = ' (no votes are known)' if unknown else ''
+    return _top_table(df, best, df, votes, f'Highest cumulative fraction, however few the votes{why}')
 
-# %% ../nbs/00_exploration.ipynb #a00137d9
+# %% ../nbs/00_exploration.ipynb #18f1d3d0
 def plot_top_voted(
     df:pd.DataFrame,                # a catalogue
     min_votes:float|None=None,      # as in `top_voted`
     rank:str='fraction',            # as in `top_voted`
-    picture:Callable=thumbnail           # function of a path that gives the picture; None: its central 212 pixels
+    picture:Callable=thumbnail      # function of a path that gives the picture
 )->plt.Figure:                      # 37 panels
     "The galaxy with the highest share of each answer, all in one figure."
     top = top_voted(df, min_votes, rank)
@@ -329,24 +358,13 @@ def plot_top_voted(
     for ax, (c, w) in zip(axs, top.iterrows()):
         votes = f', {w.votes:.0f} votes' if w.votes > 0 else ''
         said = f'{w.fraction:.2f}{votes}' if pd.notna(w.galaxy_id) else 'none qualifies'
-        ax.set_title(f'{c[5:]} {w.answer if len(w.answer) < 17 else w.answer.removesuffix(" bulge")}\n{said}', fontsize=7, pad=2)
+        short = w.answer if len(w.answer) < 17 else w.answer.removesuffix(' bulge')
+        ax.set_title(f'{c[5:]} {short}\n{said}', fontsize=7, pad=2)
         show_galaxy(ax, w.path, picture)
     fig.suptitle(f'{top.attrs["rule"]}\n{data_title(df)}', fontsize=9)
     return fig
 
-# %% ../nbs/00_exploration.ipynb #020d6b51
-def forced_pairs(
-    kind:str='cumulative'   # 'cumulative' or 'conditional'
-)->pd.DataFrame:            # (37, 37) bool, in the order of the tree
-    "Pairs that the tree ties: answers of one question; for cumulative fractions also an answer with those it leads to, and answers on branches that exclude each other."
-    def tied(a, b):
-        if QUESTION[a] == QUESTION[b]: return True
-        if kind == 'conditional': return False
-        la, lb = lineage(a), lineage(b)
-        return a in lb or b in la or any(QUESTION[x] == QUESTION[y] and x != y for x in la for y in lb)
-    return pd.DataFrame([[tied(a, b) for b in ORDER] for a in ORDER], ORDER, ORDER)
-
-# %% ../nbs/00_exploration.ipynb #8588cb7a
+# %% ../nbs/00_exploration.ipynb #750cf98b
 def correlation(
     df:pd.DataFrame,            # a catalogue
     kind:str='cumulative',      # 'cumulative' or 'conditional'
@@ -354,15 +372,16 @@ def correlation(
     min_galaxies:int=100,       # fewer galaxies leave an entry of the conditional matrix blank
     n_votes:float|None=None     # votes a galaxy, where the catalogue does not say
 )->pd.DataFrame:                # (37, 37) Pearson's r, in the order of the tree, NaN where blank
-    "Correlation of all answers, over the galaxies for which both are known; raises `ValueError` where votes are needed and not known."
-    return _pairs(df, kind, min_votes, n_votes)[ORDER].corr(min_periods=min_galaxies if kind == 'conditional' else 2)
+    """Correlation of all answers, over the galaxies for which both are known.
+    Raises `ValueError` where votes are needed and not known."""
+    f = _pairs(df, kind, min_votes, n_votes)[ORDER]
+    return f.corr(min_periods=min_galaxies if kind == 'conditional' else 2)
 
-# %% ../nbs/00_exploration.ipynb #d1c49111
 def _pairs(df, kind, min_votes, n_votes):
     "The fractions that a pairwise statistic is made of."
-    return fractions(df, kind, {'conditional': 10, 'cumulative': 0}.get(kind, 0) if min_votes is None else min_votes, n_votes)
+    if min_votes is None: min_votes = 10 if kind == 'conditional' else 0
+    return fractions(df, kind, min_votes, n_votes)
 
-# %% ../nbs/00_exploration.ipynb #1605cf10
 def galaxies_behind(
     df:pd.DataFrame,            # a catalogue
     kind:str='cumulative',      # as in `correlation`
@@ -373,7 +392,18 @@ def galaxies_behind(
     known = _pairs(df, kind, min_votes, n_votes)[ORDER].notna().astype('float32')
     return (known.T @ known).round().astype(int)
 
-# %% ../nbs/00_exploration.ipynb #684a05ae
+# %% ../nbs/00_exploration.ipynb #d621eaf1
+def _matrix(title, rows=None, left=.205):
+    "Axes for a 37 x 37 matrix in the order of the tree, readable at page width."
+    fig = placed_by_hand(plt.figure(figsize=(8, 7), FigureClass=Drawing))
+    ax = fig.add_axes([left, .09, .885-left, .855])
+    ax.set_xticks(range(37), [c[5:] for c in ORDER], rotation=90, fontsize=8)
+    ax.set_yticks(range(37), rows or [f'{ANSWER[c]} {c[5:]}' for c in ORDER], fontsize=8)
+    for e in np.cumsum([len(q.classes) for q in tree_order()])[:-1]-.5:
+        for line in (ax.axhline, ax.axvline): line(e, color='#888888', lw=.6)
+    ax.set_title(title)
+    return fig, ax
+
 def plot_correlation(
     df:pd.DataFrame,            # a catalogue
     kind:str='cumulative',      # as in `correlation`
@@ -381,7 +411,8 @@ def plot_correlation(
     min_galaxies:int=100,       # as in `correlation`
     n_votes:float|None=None     # as in `correlation`
 )->plt.Figure:                  # one matrix
-    "Correlation of all answers; where the number of galaxies behind an entry varies it stands above the diagonal. Forced pairs are dotted, entries of too few galaxies blank."
+    """Correlation of all answers; where the number of galaxies behind an entry varies, it stands above the diagonal.
+    Pairs that the tree forces are dotted, entries of too few galaxies blank."""
     if kind == 'conditional' and n_votes is None and (why := lacks(df, 'votes')): return skipped(why)
     r, n = correlation(df, kind, min_votes, min_galaxies, n_votes), galaxies_behind(df, kind, min_votes, n_votes)
     below = np.tril(np.ones((37, 37), bool), -1)
@@ -392,27 +423,12 @@ def plot_correlation(
     if not same:
         grey = ax.imshow(n.where(below.T & (n > 0)), cmap='Greys', norm=mpl.colors.LogNorm(10, 2*len(df)))
         fig.colorbar(grey, cax=fig.add_axes([.91, .56, .02, .38]), label='galaxies behind an entry')
-    y, x = np.nonzero(forced_pairs(kind).to_numpy() & (below | (same & below.T)) & r.notna().to_numpy())
+    forced = tied_pairs(kind).loc[ORDER, ORDER].to_numpy()
+    y, x = np.nonzero(forced & (below | (same & below.T)) & r.notna().to_numpy())
     ax.plot(x, y, '.', color='#222222', ms=2.2)
     return fig
 
-# %% ../nbs/00_exploration.ipynb #b2b1718a
-def _short(r):
-    "A correlation in four characters."
-    return f'{round(r, 2)+0:.2f}'.replace('0.', '.')
-
-# %% ../nbs/00_exploration.ipynb #b30d1fa9
-def _matrix(title, rows=None, left=.205):
-    "Axes for a 37 x 37 matrix in the order of the tree, readable at page width."
-    fig = placed_by_hand(plt.figure(figsize=(8, 7), FigureClass=Drawing))
-    ax = fig.add_axes([left, .09, .885-left, .855])
-    ax.set_xticks(range(37), [c[5:] for c in ORDER], rotation=90, fontsize=8)
-    ax.set_yticks(range(37), rows or [f'{ANSWER[c]} {c[5:]}' for c in ORDER], fontsize=8)
-    for e in np.cumsum([len(q.classes) for q in tree_order()])[:-1]-.5: ax.axhline(e, color='#888888', lw=.6); ax.axvline(e, color='#888888', lw=.6)
-    ax.set_title(title)
-    return fig, ax
-
-# %% ../nbs/00_exploration.ipynb #9616fad2
+# %% ../nbs/00_exploration.ipynb #2ccbcf22
 def plot_question_correlations(
     df:pd.DataFrame,            # a catalogue
     kind:str='conditional',     # as in `correlation`
@@ -423,27 +439,31 @@ def plot_question_correlations(
     "Correlation of the answers within each question."
     if kind == 'conditional' and n_votes is None and (why := lacks(df, 'votes')): return skipped(why)
     r, n = correlation(df, kind, min_votes, min_galaxies, n_votes), galaxies_behind(df, kind, min_votes, n_votes)
-    fig, axs = small_panels(11, 4, 2.15, left=.3, bottom=.3, title=.5, between=.25)
+    fig, axs = small_panels(11, 4, 2.5, left=.85, bottom=.6, title=.95, between=.75)
     for ax, q in zip(axs, QUESTIONS):
-        m, words, few = r.loc[q.classes, q.classes].to_numpy(), [c[5:] for c in q.classes], n.loc[q.classes[0], q.classes[0]]
-        im = ax.imshow(m, cmap=DIVERGING, vmin=-1, vmax=1)
+        m, few = r.loc[q.classes, q.classes].to_numpy(), n.loc[q.classes[0], q.classes[0]]
+        im, size = ax.imshow(m, cmap=DIVERGING, vmin=-1, vmax=1), 8 if len(m) < 5 else 6
+        middle = dict(ha='center', va='center')
         for i, j in np.argwhere(~np.isnan(m)):
-            ax.text(j, i, _short(m[i, j]), ha='center', va='center', fontsize=8 if len(m) < 5 else 6, color='w' if abs(m[i, j]) > .6 else 'k')
-        if np.isnan(m).all(): ax.text(.5, .5, f'under {min_galaxies}\ngalaxies', ha='center', va='center', transform=ax.transAxes)
-        ax.set_xticks(range(len(m)), words, fontsize=7); ax.set_yticks(range(len(m)), words, fontsize=7)
+            short = f'{round(m[i, j], 2)+0:.2f}'.replace('0.', '.')
+            ax.text(j, i, short, fontsize=size, color='w' if abs(m[i, j]) > .6 else 'k', **middle)
+        if np.isnan(m).all(): ax.text(.5, .5, f'under {min_galaxies}\ngalaxies', transform=ax.transAxes, **middle)
+        words = [a.removesuffix(' bulge').removesuffix(' arms') for a in q.answers]
+        ax.set_xticks(range(len(m)), words, fontsize=6, rotation=30, ha='right', rotation_mode='anchor')
+        ax.set_yticks(range(len(m)), words, fontsize=6)
         ax.set_title(f'{question_title(q)}\nn = {few:,}', fontsize=8)
     fig.suptitle(f'{kind.capitalize()} fractions within each question, {data_title(df)}')
     fig.colorbar(im, cax=fig.add_axes([.81, .06, .015, .18]), label='correlation')
     return fig
 
-# %% ../nbs/00_exploration.ipynb #30e1cb1d
+# %% ../nbs/00_exploration.ipynb #ee65bd80
 def confusion(
     df:pd.DataFrame,            # a catalogue
     kind:str='conditional',     # as in `fractions`
-    min_votes:float|None=None,  # votes that the question won, and the one looked at, must have got; None: 10 where votes are known
+    min_votes:float|None=None,  # least votes of both questions; None: 10 where votes are known
     n_votes:float|None=None     # votes a galaxy, where the catalogue does not say
-)->pd.DataFrame:                # (37, 38): a row a winner, its mean fraction of every answer, and `n`, galaxies won; in the order of the tree
-    "Mean fraction of every answer over the galaxies that each answer won."
+)->pd.DataFrame:                # (37, 38): a row a winner, its mean fraction of every answer, and `n`, galaxies won
+    "Mean fraction of every answer over the galaxies that each answer won, in the order of the tree."
     if min_votes is None: min_votes = 0 if n_votes is None and lacks(df, 'votes') else 10
     f, w, rows = fractions(df, kind, min_votes, n_votes)[ORDER], winners(df), {}
     for q in QUESTIONS:
@@ -451,7 +471,6 @@ def confusion(
         for c in q.classes: rows[c] = pd.concat([f[(won == c).to_numpy()].mean(), pd.Series({'n': (won == c).sum()})])
     return pd.DataFrame(rows).T.loc[ORDER].astype({'n': int})
 
-# %% ../nbs/00_exploration.ipynb #c4367133
 def plot_confusion(
     df:pd.DataFrame,            # a catalogue
     kind:str='conditional',     # as in `confusion`
@@ -461,44 +480,51 @@ def plot_confusion(
 )->plt.Figure:                  # one matrix
     "The confusion of volunteers."
     t = confusion(df, kind, min_votes, n_votes)
-    fig, ax = _matrix(f'Mean {kind} fraction where an answer won, {data_title(df)}', [f'{ANSWER[c]} {c[5:]} (n {n:,})' for c, n in t.n.items()], .26)
+    rows = [f'{ANSWER[c]} {c[5:]} (n {n:,})' for c, n in t.n.items()]
+    fig, ax = _matrix(f'Mean {kind} fraction where an answer won, {data_title(df)}', rows, .26)
     im = ax.imshow(t[ORDER].where(t.n >= min_galaxies).to_numpy(), vmin=0, vmax=1)
-    fig.colorbar(im, cax=fig.add_axes([.905, .3, .02, .45]), label=f'mean fraction (blank: under {min_galaxies} galaxies, or nobody asked)')
+    label = f'mean fraction (blank: under {min_galaxies} galaxies, or nobody asked)'
+    fig.colorbar(im, cax=fig.add_axes([.905, .3, .02, .45]), label=label)
     ax.set(xlabel='answer', ylabel='answer that won (galaxies)')
     return fig
 
-# %% ../nbs/00_exploration.ipynb #cde79faa
-def places(
+# %% ../nbs/00_exploration.ipynb #a05363ab
+def top_three(
     df:pd.DataFrame     # a catalogue
 )->pd.DataFrame:        # one row a class; columns 1, 2, 3: galaxies in which it came first, second, third
-    "How often each answer was the first, second and third most voted; answers without a vote and draws are not placed."
+    "How often each answer was the first, second and third most voted; answers without a vote and draws have no place."
     out = {}
     for q in QUESTIONS:
         f = df.reindex(columns=q.classes).to_numpy('float64')
-        f = np.sort(np.where(f > 0, f, 0), axis=1)[:, ::-1], np.argsort(np.where(f > 0, -f, 0), axis=1, kind='stable')
-        share, who = f
+        share = np.sort(np.where(f > 0, f, 0), axis=1)[:, ::-1]
+        who = np.argsort(np.where(f > 0, -f, 0), axis=1, kind='stable')
         apart = np.diff(share, axis=1, prepend=np.inf, append=-1) < -1e-6       # differs from the one before and after
         clear = (share > 0) & apart[:, :-1] & apart[:, 1:]
-        out |= {c: [(clear[:, k] & (who[:, k] == i)).sum() if k < len(q.classes) else 0 for k in range(3)] for i, c in enumerate(q.classes)}
+        count = lambda i, k: (clear[:, k] & (who[:, k] == i)).sum() if k < len(q.classes) else 0
+        out |= {c: [count(i, k) for k in range(3)] for i, c in enumerate(q.classes)}
     return pd.DataFrame(out, index=[1, 2, 3]).T
 
-# %% ../nbs/00_exploration.ipynb #cb0e2d6b
-def plot_places(
+def plot_top_three(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # one panel a question
     "First, second and third most voted answers."
-    t = places(df)
+    t = top_three(df)
     fig, axs = small_panels(11, 3, 1.95, bottom=.55, title=.72, between=.2)
+    places = {1: ('first', PALETTE[0]), 2: ('second', PALETTE[5]), 3: ('third', PALETTE[3])}
     for ax, q in zip(axs, QUESTIONS):
-        for k in (1, 2, 3): ax.bar(np.arange(len(q.classes))+.27*(k-2), t.loc[q.classes, k], .25, color=PALETTE[[0, 5, 3][k-1]], label=['first', 'second', 'third'][k-1])
-        words, many = [a.removesuffix(' bulge').removesuffix(' arms') for a in q.answers], len(q.classes) > 4
-        if many: ax.set_xticks(range(len(words)), words, rotation=35, ha='right', rotation_mode='anchor', fontsize=7)
-        else: ax.set_xticks(range(len(words)), [w.replace(' ', '\n', 1) for w in words], fontsize=7)
+        x = np.arange(len(q.classes))
+        for k, (label, colour) in places.items():
+            ax.bar(x+.27*(k-2), t.loc[q.classes, k], .25, color=colour, label=label)
+        words = [a.removesuffix(' bulge').removesuffix(' arms') for a in q.answers]
+        if len(x) > 4: ax.set_xticks(x, words, rotation=35, ha='right', rotation_mode='anchor', fontsize=7)
+        else: ax.set_xticks(x, [w.replace(' ', '\n', 1) for w in words], fontsize=7)
         ax.set_title(question_title(q), fontsize=8)
-    fig.legend(*axs[0].get_legend_handles_labels(), loc='lower right', bbox_to_anchor=(.95, .08)); fig.suptitle(f'Places, {data_title(df)}'); fig.supylabel('galaxies')
+    fig.legend(*axs[0].get_legend_handles_labels(), loc='lower right', bbox_to_anchor=(.95, .08))
+    fig.suptitle(f'First, second and third, {data_title(df)}')
+    fig.supylabel('galaxies')
     return fig
 
-# %% ../nbs/00_exploration.ipynb #d2eba2f7
+# %% ../nbs/00_exploration.ipynb #45aa6ce0
 def plot_winner_fractions(
     df:pd.DataFrame     # a catalogue
 )->plt.Figure:          # 37 histograms
@@ -509,10 +535,11 @@ def plot_winner_fractions(
     for ax, c in zip(fig.axes, CLASSES):
         if not won[c].notna().any(): continue
         ax.axvline(won[c].mean(), 0, .62, color='#222222', lw=1)
-        ax.text(.04, .95, f'mean {won[c].mean():.2f}\nn {won[c].notna().sum():,}', transform=ax.transAxes, va='top', fontsize=7, path_effects=HALO)
+        words = f'mean {won[c].mean():.2f}\nn {won[c].notna().sum():,}'
+        ax.text(.04, .95, words, transform=ax.transAxes, va='top', fontsize=7, path_effects=HALO)
     return fig
 
-# %% ../nbs/00_exploration.ipynb #4cc155b1
+# %% ../nbs/00_exploration.ipynb #dd459a58
 def plot_channels(
     df:pd.DataFrame,    # a catalogue
     i:int=0             # row
@@ -520,15 +547,21 @@ def plot_channels(
     "One galaxy in colour, in its three channels, and the histogram of their values."
     try: im = np.asarray(open_image(df.path.iloc[i]))
     except FileNotFoundError as e: return skipped(f'No picture to split: {e}')
-    fig, axs = plt.subplots(1, 5, figsize=(8, 1.9), FigureClass=Sheet, width_ratios=[1, 1, 1, 1, 1.3]); plt.close(fig)
+    fig, axs = plt.subplots(1, 5, figsize=(8, 1.9), FigureClass=Sheet, width_ratios=[1, 1, 1, 1, 1.3])
+    plt.close(fig)
     for ax, a, name in zip(axs, [im, *np.moveaxis(im, -1, 0)], ['colour', 'red', 'green', 'blue']):
-        ax.imshow(a, cmap='gray', vmin=0, vmax=255); ax.set_title(name); ax.set_axis_off()
-    for k, (colour, name) in enumerate(zip((PALETTE[1], PALETTE[2], PALETTE[0]), ('red', 'green', 'blue'))): axs[4].stairs(np.bincount(im[..., k].ravel(), minlength=256), color=colour, label=name)
-    axs[4].set(yscale='log', xlabel='value of 255', ylabel='pixels'); axs[4].legend(handlelength=1)
-    fig.suptitle(f'{df.galaxy_id.iloc[i]}, {df.attrs.get("source", "catalogue without a name")}', fontsize=9)
+        ax.imshow(a, cmap='gray', vmin=0, vmax=255)
+        ax.set_title(name)
+        ax.set_axis_off()
+    for k, name in enumerate(('red', 'green', 'blue')):
+        pixels = np.bincount(im[..., k].ravel(), minlength=256)
+        axs[4].stairs(pixels, color=PALETTE[(1, 2, 0)[k]], label=name)
+    axs[4].set(yscale='log', xlabel='value of 255', ylabel='pixels')
+    axs[4].legend(handlelength=1)
+    fig.suptitle(f'{literal(df.galaxy_id.iloc[i])}, {df.attrs.get("source", "catalogue without a name")}', fontsize=9)
     return fig
 
-# %% ../nbs/00_exploration.ipynb #1f8aec06
+# %% ../nbs/00_exploration.ipynb #1fa8fe00
 def plot_sky(
     df:pd.DataFrame     # a catalogue with ra, dec, degrees
 )->plt.Figure:          # one map
@@ -538,18 +571,22 @@ def plot_sky(
     across = int(np.clip(np.sqrt(len(at)/3), 4, 90))        # eight galaxies in a cell, on average
     n, ra, dec = np.histogram2d(at.ra, at.dec, bins=(across, max(2, int(.4*across))))
     area = np.outer(np.diff(ra), np.diff(np.rad2deg(np.sin(np.deg2rad(dec)))))
-    fig, ax = plt.subplots(figsize=(8, 3.4), FigureClass=Drawing); plt.close(fig)
+    fig, ax = plt.subplots(figsize=(8, 3.4), FigureClass=Drawing)
+    plt.close(fig)
     im = ax.pcolormesh(ra, dec, np.where(n > 0, n/area, np.nan).T, vmin=0)
     fig.colorbar(im, label='galaxies in a square degree')
-    ax.set(xlabel='right ascension, degrees', ylabel='declination, degrees', title=f'Galaxies on the sky, {data_title(df)}'); ax.invert_xaxis()
+    ax.set(xlabel='right ascension, degrees', ylabel='declination, degrees')
+    ax.set_title(f'Galaxies on the sky, {data_title(df)}')
+    ax.invert_xaxis()
     return fig
 
-# %% ../nbs/00_exploration.ipynb #3c019e30
-WILLETT = {2: {10: .227, 20: .430}, **{q: {10: .519, 20: .715} for q in (3, 4, 5)}, 7: {10: .263, 20: .469}, 8: {10: .223, 20: .420},
-           9: {10: .326, 20: .602}, **{q: {10: .402, 20: .619} for q in (10, 11)}} # question: {votes: fraction of the answer that leads to it}
-SAMPLES = {'barred': 'Class3.1', 'unbarred': 'Class3.2', 'disk': 'Class1.2', 'featured': 'Class1.2', 'artifact': 'Class1.3', 'merging': 'Class8.6'}
+# %% ../nbs/00_exploration.ipynb #12a2055b
+_FIRST, _LATER = {10: .519, 20: .715}, {10: .402, 20: .619}
+WILLETT = {2: {10: .227, 20: .430}, 3: _FIRST, 4: _FIRST, 5: _FIRST, 7: {10: .263, 20: .469}, 8: {10: .223, 20: .420},
+           9: {10: .326, 20: .602}, 10: _LATER, 11: _LATER}     # question: {votes: fraction of the answer above it}
+SAMPLES = {'barred': 'Class3.1', 'unbarred': 'Class3.2', 'disk': 'Class1.2', 'featured': 'Class1.2',
+           'artifact': 'Class1.3', 'merging': 'Class8.6'}
 
-# %% ../nbs/00_exploration.ipynb #b01d11dc
 def class_of(
     name:str    # a class ('Class3.1'), an answer in words ('bar'), or a name of `SAMPLES` ('barred')
 )->str:         # the class
@@ -557,9 +594,27 @@ def class_of(
     words = {a: c for c, a in ANSWER.items()}
     for known in (dict(zip(CLASSES, CLASSES)), words, SAMPLES):
         if name in known: return known[name]
-    raise ValueError(f'no sample {name!r}: choose a class, one of {", ".join(SAMPLES)}, or an answer: {", ".join(words)}')
+    names = f'{", ".join(SAMPLES)}, or an answer: {", ".join(words)}'
+    raise ValueError(f'no sample {name!r}: choose a class, one of {names}')
 
-# %% ../nbs/00_exploration.ipynb #e0688ed0
+# %% ../nbs/00_exploration.ipynb #5e5017a2
+def _conditions(df, c, least, min_votes, thresholds, n_votes):
+    "Each condition of a sample in words, with the galaxies that meet it and all before."
+    f, keep, path = to_conditional(df), np.ones(len(df), bool), lineage(c)
+    for parent, child in zip(path, path[1:]):
+        q = QUESTION[child]
+        if min_votes not in thresholds[q]:
+            raise ValueError(f'question {q} has no threshold for min_votes={min_votes}: choose one of '
+                             f'{sorted(thresholds[q])}, or add it to a copy of WILLETT')
+        keep = keep & (f[parent] >= thresholds[q][min_votes]).to_numpy()
+        yield f'{ANSWER[parent]} >= {thresholds[q][min_votes]:g}', keep
+    if n_votes is not None or not lacks(df, 'votes'):
+        keep = keep & (metrics.votes_cast(df, n_votes)[QUESTION[c]] >= min_votes).to_numpy()
+        yield f'at least {min_votes} votes in question {QUESTION[c]}', keep
+    else: yield 'votes unknown, no minimum', keep
+    keep = keep & (f[c] >= least).to_numpy()
+    yield f'{ANSWER[c]} >= {least:g}', keep
+
 def sample_steps(
     df:pd.DataFrame,            # a catalogue
     name:str,                   # as in `class_of`
@@ -568,11 +623,12 @@ def sample_steps(
     thresholds:dict=WILLETT,    # question: {votes: fraction}; edit a copy
     n_votes:float|None=None     # votes a galaxy, where the catalogue does not say
 )->pd.DataFrame:                # one row a step: step, galaxies (that are left)
-    "What each condition of a sample leaves."
-    steps = [('all', 0)] + [(text, keep.sum()) for text, keep in _conditions(df, class_of(name), least, min_votes, thresholds, n_votes)]
-    return pd.DataFrame(steps, columns=['step', 'galaxies']).assign(galaxies=lambda t: t.galaxies.where(t.step != 'all', len(df)))
+    "What each condition of a sample leaves; raises `ValueError` for an unknown sample or threshold."
+    conditions = _conditions(df, class_of(name), least, min_votes, thresholds, n_votes)
+    steps = [(text, keep.sum()) for text, keep in conditions]
+    return pd.DataFrame([('all', len(df)), *steps], columns=['step', 'galaxies'])
 
-# %% ../nbs/00_exploration.ipynb #b87ec1fb
+# %% ../nbs/00_exploration.ipynb #8f342e91
 def select_sample(
     df:pd.DataFrame,                    # a catalogue
     name:str,                           # as in `class_of`
@@ -580,29 +636,16 @@ def select_sample(
     min_votes:int=20,                   # as in `sample_steps`
     thresholds:dict=WILLETT,            # as in `sample_steps`
     n_votes:float|None=None,            # as in `sample_steps`
-    properties:pd.DataFrame|None=None   # redshift, magnitude, radius and the like, one row a galaxy, with a column galaxy_id or objid
+    properties:pd.DataFrame|None=None   # redshift, magnitude and the like, a row a galaxy, with galaxy_id or objid
 )->pd.DataFrame:                        # the galaxies of the sample, a catalogue
-    "The galaxies for which an answer is well measured, and given."
+    """The galaxies for which an answer is well measured, and given. Ids are compared as text.
+    Raises `ValueError` as `sample_steps`, and for properties that name no galaxy by an id."""
     *_, (_, keep) = _conditions(df, class_of(name), least, min_votes, thresholds, n_votes)
     out = df[keep]
-    if properties is not None: out = out.merge(properties, on=next(k for k in ('galaxy_id', 'objid') if k in properties and k in df), how='left', suffixes=('', '_2'))
+    if properties is not None:
+        key = next((k for k in ('galaxy_id', 'objid') if k in properties and k in df), None)
+        if key is None: raise ValueError('properties= shares neither galaxy_id nor objid with the catalogue: add one')
+        text = lambda t: t.assign(**{key: t[key].astype(str)})
+        out = text(out).merge(text(properties), on=key, how='left', suffixes=('', '_2'))
     out.attrs = df.attrs | {'sample': name}
     return out
-
-# %% ../nbs/00_exploration.ipynb #60440107
-def _conditions(df, c, least, min_votes, thresholds, n_votes):
-    "Each condition of a sample in words, with the galaxies that meet it and all before."
-    f, keep = to_conditional(df), np.ones(len(df), bool)
-    path = lineage(c)
-    for parent, child in zip(path, path[1:]):
-        q = QUESTION[child]
-        if min_votes not in thresholds[q]:
-            raise ValueError(f'question {q} has no threshold for min_votes={min_votes}: choose one of {sorted(thresholds[q])}, or add it to a copy of WILLETT')
-        keep = keep & (f[parent] >= thresholds[q][min_votes]).to_numpy()
-        yield f'{ANSWER[parent]} >= {thresholds[q][min_votes]:g}', keep
-    if n_votes is not None or not lacks(df, 'votes'):
-        keep = keep & (metrics.votes(df, n_votes)[QUESTION[c]] >= min_votes).to_numpy()
-        yield f'at least {min_votes} votes in question {QUESTION[c]}', keep
-    else: yield 'votes unknown, no minimum', keep
-    keep = keep & (f[c] >= least).to_numpy()
-    yield f'{ANSWER[c]} >= {least:g}', keep

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'SEQUENTIAL', 'DIVERGING', 'ANSWER', 'QUESTION', 'WORDS', 'HALO', 'style', 'question_title',
-           'question_colour', 'data_title', 'placed_by_hand', 'small_panels', 'picture_sheet', 'skipped', 'show_galaxy']
+           'question_colour', 'literal', 'data_title', 'placed_by_hand', 'small_panels', 'picture_sheet', 'skipped',
+           'show_galaxy']
 
 # %% ../nbs/foundations/figures.ipynb #f1be3da6
 import io
@@ -51,12 +52,19 @@ def question_colour(
     "The colour of a question: neighbours in the tree differ."
     return PALETTE[q % 4]
 
+# %% ../nbs/foundations/figures.ipynb #911c3fc1
+def literal(
+    text        # an id, or any word that comes from a file
+)->str:         # the same, for a figure
+    "A word that matplotlib draws as it stands, dollar signs and all."
+    return str(text).replace('$', r'\$')
+
 # %% ../nbs/foundations/figures.ipynb #2cc7e7a2
 def data_title(
     df:pd.DataFrame     # a catalogue
 )->str:                 # 'simulated survey, raw votes, n = 2,000'; 'catalogue without a name' where its attrs are lost
     "What a figure says of its data."
-    what = f'{df.attrs["source"]}, {df.attrs["kind"]} votes' if {'source', 'kind'} <= set(df.attrs) else 'catalogue without a name'
+    what = literal(f'{df.attrs["source"]}, {df.attrs["kind"]} votes') if {'source', 'kind'} <= set(df.attrs) else 'catalogue without a name'
     return f'{what}, n = {len(df):,}'
 
 # %% ../nbs/foundations/figures.ipynb #84ce25ac

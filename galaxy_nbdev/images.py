@@ -54,7 +54,10 @@ def _bytes_in_parquet(shard, row): # bytes
     except Exception as e: raise ValueError(f'{shard} is no whole shard of images ({_words(e)})') from e
     raise ValueError(f'{shard}: the shard has fewer rows')
 
-def _words(e): return f'{type(e).__name__}: {e}'[:300] if not isinstance(e, (ValueError, OSError)) else str(e)[:300]
+def _words(e): # str
+    "An error for a reader: its kind where that is no common one, no objects of the program."
+    text = str(e) if isinstance(e, (ValueError, OSError)) else f'{type(e).__name__}: {e}'
+    return re.sub(r' ?<[^<>]* object at 0x\w+>', '', text)[:300]
 
 # %% ../nbs/foundations/images.ipynb #c7d7f1fe
 @lru_cache(maxsize=64)
@@ -182,6 +185,7 @@ def _flux(data): # (bands, h, w) float32
         if image is None or image.shape[:-2] not in ((), (1,), (3,)): raise ValueError(f'one plane or three are needed, it has {image if image is None else image.shape}')
         _bounded(*image.shape[:-3:-1], math.prod(image.shape[:-2]))
         if math.prod(getattr(image, 'tile_shape', (1,))) > MAX_PIXELS: raise ValueError('its tiles are larger than a picture may be')
+        if getattr(image, 'compression_type', '') == 'HCOMPRESS_1': raise ValueError('packed by HCOMPRESS: unpack it with funpack')
         return np.asarray(image.data, 'float32').reshape(-1, *image.shape[-2:])[:, ::-1]
 
 # %% ../nbs/foundations/images.ipynb #1f27a986
@@ -284,7 +288,10 @@ def in_parallel(
 
 # %% ../nbs/foundations/images.ipynb #62375c5a
 def _end_with_parent():
-    "In a worker: end as soon as the process that started it has ended."
+    "In a worker: end as soon as the process that started it has ended, and leave signals of a terminal to it."
+    import signal
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 

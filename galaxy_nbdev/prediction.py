@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from tqdm.auto import tqdm
-from . import files, images, metrics
+from . import confidence, files, images, metrics
 from .schema import CLASSES, QUESTIONS, to_cumulative
 
 # %% ../nbs/foundations/prediction.ipynb #c70525b1
@@ -80,7 +80,8 @@ def _made_by(learn, tta, project):
     "What predictions remember of their network."
     s = getattr(learn, 'settings', {})
     return {'model': s.get('recipe', 'network')+(' in the tree' if project else ''), 'split': learn.dls.split, 'trained on': dict(learn.dls.attrs),
-            'encoder': f'{s.get("arch")} {s.get("settings", {})}', 'tta': tta, 'projected': project}
+            'encoder': f'{s.get("arch")} {s.get("settings", {})}', 'seen votes': s.get('settings', {}).get('seen_votes', 'no'),
+            'tta': tta, 'projected': project}
 
 # %% ../nbs/foundations/prediction.ipynb #1ec346aa
 def predict(
@@ -113,7 +114,7 @@ def view_gain(
     the share of galaxies whose first answer all views give. Raises `ValueError` where the tables cannot be paired."""
     views, columns = predict_views(learn, df, 'dihedral8', 256, store), list(learn.dls.vocab)
     table = lambda x: pd.DataFrame(x, columns=columns).assign(galaxy_id=df.galaxy_id.to_numpy())
-    c = metrics.compare(table(views[0]), table(views.mean(0)), df, metrics.assumed_votes(df)[0], draws).loc['rmse']
+    c = metrics.compare_predictions(table(views[0]), table(views.mean(0)), df, metrics.assumed_votes(df)[0], draws).loc['rmse']
     y = df[columns].to_numpy('float64')
     first = views[:, :, [columns.index(x) for x in QUESTIONS[0].classes]].argmax(2)
     spread = np.sqrt(views.astype('float64').var(0)[~np.isnan(y)].mean())
@@ -168,7 +169,7 @@ def in_tree(
 )->pd.DataFrame:        # the same columns, float32; the answers of each question sum to their parent
     "Predictions put into the tree: what each answer has of its question, times the parent; raises `ValueError` where a parent is not predicted."
     columns = [c for c in CLASSES if c in pred]
-    part = metrics.shares(pred[columns], None)
+    part = metrics.question_shares(pred[columns], None)
     out = to_cumulative(part)[list(part)]
     lost = [c for c in columns if c not in out or out[c].isna().any()]
     if lost: raise ValueError(f'{lost} cannot be put into the tree: their whole question and its parent must be predicted')
@@ -193,7 +194,7 @@ def concentrations(
     learn,              # a learner with the head 'dirichlet'
     df:pd.DataFrame,    # a catalogue: galaxy_id, path
     store=None          # an `ImageStore` that holds them; None: the files are read
-)->pd.DataFrame:        # galaxy_id and the concentration of every class, for `metrics.pit`
+)->pd.DataFrame:        # galaxy_id and the concentration of every class, for `confidence.pit`
     "The Dirichlet distributions that a network predicts; raises `ValueError` for a head that has none."
     head = learn.loss_func.head
     if not hasattr(head, 'concentration'): raise ValueError(f'{type(head).__name__} gives fractions and no distribution: train with head="dirichlet"')

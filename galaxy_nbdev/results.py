@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'MACHINE', 'results_file', 'load', 'unmeasured', 'keep', 'done', 'paired_difference', 'compared',
-           'ladder_table', 'comparisons']
+           'ladder_table', 'comparisons', 'gpu_table']
 
 # %% ../nbs/foundations/results.ipynb #a325b07d
 import json, re
@@ -149,3 +149,12 @@ def comparisons(
     best = own[own.folds == own.folds.max()].eight_views.idxmin()
     before = runs.drop_duplicates('recipe').set_index('recipe').builds_on
     return [(best, c) for c in (own.index[0], *t.index[t.kind == 'reference']) if c != best] + [(r, before[r]) for r in t.index[t.kind == 'pretrained']]
+
+# %% ../nbs/foundations/results.ipynb #b7bd139e
+def gpu_table(
+    runs:pd.DataFrame   # rows of benchmarks/gpu.py
+)->pd.DataFrame:        # a row for each measurement, columns that are empty everywhere left out
+    "What one card did, part by part."
+    index = [c for c in ('part', 'network', 'size', 'bs') if c in runs]
+    hidden = {*MACHINE, *index, 'device', 'torch'}
+    return runs.set_index(index).drop(columns=[c for c in runs if c in hidden-set(index)]).dropna(axis=1, how='all')

@@ -25,6 +25,7 @@ from safetensors.torch import load_model, save_file
 from . import profile
 from .dataloaders import GalaxyDataLoaders, data_hash
 from .files import component, lock, read_json, regular, replacing, under
+from .sources import needs
 
 # %% ../nbs/foundations/runs.ipynb #5a1d8910
 def run_folder(
@@ -34,13 +35,12 @@ def run_folder(
 )->Path:            # runs/<profile>/<data set>-<kind>/<recipe>-<split>-s<seed> under `profile.home()`
     "Where a run lies once it is finished; raises `ValueError` for a name that is no part of a path, or loaders without one."
     split = re.sub(r'-s(\d+)$', r's\1', learn.dls.split)
-    return under(_of_data(learn.dls.attrs), component(f'{component(recipe, "recipe")}-{split}-s{int(seed)}', 'run'))
+    return under(_of_data(learn.dls), component(f'{component(recipe, "recipe")}-{split}-s{int(seed)}', 'run'))
 
-def _of_data(attrs):
-    "The folder of all runs of one data set and kind of label."
-    if lost := [k for k in ('name', 'kind') if not attrs.get(k)]:
-        raise ValueError(f'the catalogue has lost its notes ({", ".join(lost)} in df.attrs; merge, concat and the like drop '
-                         'them): put them back with sources.describe, then make the loaders')
+def _of_data(df):
+    "The folder of all runs of a data set and kind of label; raises `ValueError` where these are not named."
+    needs(df, 'name', 'kind')
+    attrs = df.attrs
     home = profile.home()/'runs'/profile.current().name
     return under(home, component(f'{component(attrs["name"], "data set")}-{component(attrs["kind"], "kind")}', 'data set'))
 
@@ -118,7 +118,8 @@ def find_architecture(
 
 # %% ../nbs/foundations/runs.ipynb #a8c4bf2d
 ENCODER_SETTINGS = ('drop_rate', 'drop_path_rate', 'global_pool', 'img_size', 'patch_size', 'dynamic_img_size', 'class_token',
-                    'reg_tokens', 'no_embed_class', 'init_values', 'zero_init_last', 'pretrained', 'pretrained_on', 'weights', 'name')
+                    'reg_tokens', 'no_embed_class', 'init_values', 'zero_init_last', 'pretrained', 'pretrained_on', 'seen_votes',
+                    'weights', 'name')
 
 def check_arch_settings(
     arch,           # a function (n_out, **settings) -> module
@@ -376,7 +377,8 @@ def held_out(
     if sorted(pred) != sorted([*s['vocab'], 'galaxy_id', 'split']): raise ValueError(f'{file}: its columns are not those of settings.json')
     if not all(pd.api.types.is_numeric_dtype(pred[c]) for c in s['vocab']): raise ValueError(f'{file}: a prediction is no number')
     out = pred[pred.split == part].drop(columns='split').reset_index(drop=True)
-    out.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'], 'encoder': f'{s["arch"]} {s["settings"]}'}
+    out.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'],
+                 'encoder': f'{s["arch"]} {s["settings"]}', 'seen votes': s['settings'].get('seen_votes', 'no')}
     return out
 
 # %% ../nbs/foundations/runs.ipynb #c5935142
@@ -385,7 +387,7 @@ def finished_runs(
 )->list:            # folders, sorted by name
     "The finished runs of these galaxies and labels, in the profile in force; a warning names folders that cannot be read."
     found, data = [], data_hash(df)
-    for f in sorted(_of_data(df.attrs).glob('*/provenance.json')):
+    for f in sorted(_of_data(df).glob('*/provenance.json')):
         if f.parent.suffix in ('.part', '.old') or f.parent.name.startswith('.'): continue
         try: of_these = read_run(f.parent, 'provenance.json')['data'] == data
         except (ValueError, OSError) as e: warnings.warn(f'left out: {e}')

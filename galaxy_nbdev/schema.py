@@ -38,7 +38,8 @@ class Question(NamedTuple):
     def parent(self): # a class, or None: the answers sum to 1
         "The one class that the answers sum to; raises `ValueError` where there are several."
         if len(self.sums_to) > 1:
-            raise ValueError(f'question {self.slug} follows {len(self.parents)} answers, {", ".join(self.parents)}: use sums_to')
+            raise ValueError(f'question {self.slug} follows {len(self.parents)} answers, {", ".join(self.parents)}: '
+                             'use sums_to')
         return next(iter(self.sums_to), None)
 
 # %% ../nbs/foundations/schema.ipynb #24f0acbb
@@ -48,43 +49,55 @@ class Schema:
     name: str               # of the campaign
     title: str              # the same in words
     questions: list         # of `Question`, each after those that lead to it
-    answers: pd.DataFrame   # a row a class: question, answer, key, parent, published, count; and its names in other layouts
+    answers: pd.DataFrame   # a row a class: question, answer, key, parent, published, count, and names in other layouts
     totals: list            # columns of the votes of each question
     facts: dict             # what the JSON file holds
 
     classes = property(lambda self: list(self.answers.index))       # columns of the fractions
     counts = property(lambda self: list(self.answers['count']))     # columns of the votes
-    note = property(lambda self: self.name if self.name in campaign_names() else self.facts)    # for `df.attrs['schema']`
+    note = property(lambda self: self.name if self.name in campaign_names()
+                    else self.facts)    # for `df.attrs['schema']`
     def __repr__(self): return f'{self.title}: {len(self.questions)} questions, {len(self.answers)} answers'
 
     def question(self, which): # `which`: a number, a short name, or one of its classes
         "One question; raises `ValueError` where the tree has none such."
         found = [q for q in self.questions if which in (q.number, q.slug) or which in q.classes]
-        if not found: raise ValueError(f'{which!r} is no question of {self.title}: choose among {", ".join(q.slug for q in self.questions)}')
+        if not found:
+            raise ValueError(f'{which!r} is no question of {self.title}: choose among '
+                             f'{", ".join(q.slug for q in self.questions)}')
         return found[0]
 
 # %% ../nbs/foundations/schema.ipynb #bca7fd5e
 def _entries(facts):
-    "The questions of a campaign's facts as dicts of one shape: question, text, asked_after, answers (dicts), sums_to_one."
+    """The questions of a campaign's facts as dicts of one shape: question, text, asked_after, answers (dicts),
+    sums_to_one."""
     where = f'campaign {facts.get("name")!r}'
     def need(ok, what):
         if not ok: raise ValueError(f'{where}: {what}')
     word = lambda x: isinstance(x, str) and 0 < len(x) <= 100 and x.isprintable()
     need(word(facts.get('name')), 'name must be a word')
-    need(isinstance(facts.get('suffix', ''), str) and isinstance(facts.get('columns', {}), dict), 'suffix is a text, columns an object of texts')
-    need(isinstance(facts.get('questions'), list) and 0 < len(facts['questions']) <= 200, 'questions must be a list of 1 to 200 objects')
+    need(isinstance(facts.get('suffix', ''), str) and isinstance(facts.get('columns', {}), dict),
+         'suffix is a text, columns an object of texts')
+    need(isinstance(facts.get('questions'), list) and 0 < len(facts['questions']) <= 200,
+         'questions must be a list of 1 to 200 objects')
     out = []
     for q in facts['questions']:
-        need(isinstance(q, dict) and word(q.get('question')), f'a question needs its name, "question": "...", not {str(q)[:60]}')
+        need(isinstance(q, dict) and word(q.get('question')),
+             f'a question needs its name, "question": "...", not {str(q)[:60]}')
         name, after, answers = q['question'], q.get('asked_after', []), q.get('answers')
-        need(isinstance(answers, list) and 2 <= len(answers) <= 100, f'question {name} needs a list of 2 to 100 answers')
+        need(isinstance(answers, list) and 2 <= len(answers) <= 100,
+             f'question {name} needs a list of 2 to 100 answers')
         answers = [a if isinstance(a, dict) else {'answer': a} for a in answers]
-        need(all(map(word, [v for a in answers for v in [a.get('answer'), *a.values()]])), f'question {name}: an answer is a word, or an object of words with the name "answer"')
-        need(isinstance(after, list) and all(map(word, after)), f'question {name}: asked_after is a list of "question_answer"')
-        out.append({'question': name, 'text': str(q.get('text', name.replace('-', ' '))), 'asked_after': after, 'sums_to_one': bool(q.get('sums_to_one')),
+        need(all(map(word, [v for a in answers for v in [a.get('answer'), *a.values()]])),
+             f'question {name}: an answer is a word, or an object of words with the name "answer"')
+        need(isinstance(after, list) and all(map(word, after)),
+             f'question {name}: asked_after is a list of "question_answer"')
+        out.append({'question': name, 'text': str(q.get('text', name.replace('-', ' '))), 'asked_after': after,
+                    'sums_to_one': bool(q.get('sums_to_one')),
                     'answers': [{'text': f'{name}: {a["answer"]}'.replace('-', ' ')} | a for a in answers]})
     every = [(f'{q["question"]}_{a["answer"]}', a['text']) for q in out for a in q['answers']]
-    for what, names in [('question', [q['question'] for q in out]), ('answer', [k for k, _ in every]), ('text', [t for _, t in every])]:
+    for what, names in [('question', [q['question'] for q in out]), ('answer', [k for k, _ in every]),
+                        ('text', [t for _, t in every])]:
         need(len(set(names)) == len(names), f'{what} {next((n for n in names if names.count(n) > 1), "")} stands twice')
     return out
 
@@ -94,18 +107,21 @@ def _parents_first(entries, where):
     known = {f'{q["question"]}_{a["answer"]}' for q in entries for a in q['answers']}
     for q in entries:
         if lost := [a for a in q['asked_after'] if a not in known]:
-            raise ValueError(f'{where}: question {q["question"]} is asked after {lost[0]}, which no question has: write "question_answer"')
+            raise ValueError(f'{where}: question {q["question"]} is asked after {lost[0]}, which no question has: '
+                             'write "question_answer"')
     out, left, told = [], list(entries), set()
     while left:
         ready = next((q for q in left if told.issuperset(q['asked_after'])), None)
-        if ready is None: raise ValueError(f'{where}: the questions {", ".join(q["question"] for q in left)} lead back to themselves')
+        if ready is None:
+            raise ValueError(f'{where}: the questions {", ".join(q["question"] for q in left)} lead back to themselves')
         left.remove(ready)
         out.append(ready)
         told |= {f'{ready["question"]}_{a["answer"]}' for a in ready['answers']}
     return out
 
 # %% ../nbs/foundations/schema.ipynb #19d1ac4e
-_PATTERNS = {'class': '{question}{suffix}.{answer}', 'count': '{question}{suffix}_{answer}', 'total': '{question}{suffix}_total-votes'}
+_PATTERNS = {'class': '{question}{suffix}.{answer}', 'count': '{question}{suffix}_{answer}',
+             'total': '{question}{suffix}_total-votes'}
 
 def _named(pattern, **words):
     "A column's name by its pattern."
@@ -120,19 +136,24 @@ def _schema(facts):
     rows, at = [], {}
     for n, q in enumerate(entries, 1):
         for i, a in enumerate(q['answers'], 1):
-            name = lambda kind, p=pattern: _named(p[kind], number=n, place=i, question=q['question'], suffix=suffix, answer=a['answer'])
+            name = lambda kind, p=pattern: _named(p[kind], number=n, place=i, question=q['question'], suffix=suffix,
+                                                  answer=a['answer'])
             key, others = f'{q["question"]}_{a["answer"]}', {k: v for k, v in a.items() if k not in ('answer', 'text')}
             at[key] = name('class')
             up = [] if q['sums_to_one'] else [at[k] for k in q['asked_after']]
-            rows.append(others | {'class': at[key], 'question': n, 'answer': a['text'], 'key': key, 'parent': ' or '.join(up) or None,
+            rows.append(others | {'class': at[key], 'question': n, 'answer': a['text'], 'key': key,
+                                  'parent': ' or '.join(up) or None,
                          'published': name('count', _PATTERNS), 'count': name('count'), 'total': name('total')})
     answers = pd.DataFrame(rows).set_index('class')
     for c in (answers.index, answers['count']):
-        if c.has_duplicates if isinstance(c, pd.Index) else c.duplicated().any(): raise ValueError(f'{where}: two answers share a column: give patterns that tell them apart')
-    questions = [Question(n, q['question'], q['text'], [at[k] for k in q['asked_after']], list(a.index), list(a.answer), q['sums_to_one'])
+        if c.has_duplicates if isinstance(c, pd.Index) else c.duplicated().any():
+            raise ValueError(f'{where}: two answers share a column: give patterns that tell them apart')
+    questions = [Question(n, q['question'], q['text'], [at[k] for k in q['asked_after']], list(a.index), list(a.answer),
+                          q['sums_to_one'])
                  for n, q in enumerate(entries, 1) for a in [answers[answers.question == n]]]
     _once(questions, where)
-    return Schema(facts['name'], str(facts.get('title', facts['name'])), questions, answers.drop(columns='total'), list(answers.groupby('question').total.first()), facts)
+    return Schema(facts['name'], str(facts.get('title', facts['name'])), questions, answers.drop(columns='total'),
+                  list(answers.groupby('question').total.first()), facts)
 
 # %% ../nbs/foundations/schema.ipynb #6900d0de
 def _relations(questions, up):
@@ -149,11 +170,14 @@ def _relations(questions, up):
 
 # %% ../nbs/foundations/schema.ipynb #34d28fd4
 def _once(questions, where):
-    "Refuse a tree in which a volunteer could reach a question in two ways, or whose parents are fractions of different volunteers."
+    """Refuse a tree in which a volunteer could reach a question in two ways, or whose parents are fractions of
+    different volunteers."""
     question, (apart, _) = {c: q for q in questions for c in q.classes}, _relations(questions, lambda q: q.parents)
     for q in questions:
         both = next(((a, b) for i, a in enumerate(q.parents) for b in q.parents[:i] if not apart(a, b)), None)
-        if both: raise ValueError(f'{where}: question {q.slug} is asked after {both[1]} and after {both[0]}, and one volunteer can give both')
+        if both:
+            raise ValueError(f'{where}: question {q.slug} is asked after {both[1]} and after {both[0]}, and one '
+                             'volunteer can give both')
         if len({_root(p, question) for p in q.sums_to}) > 1:
             raise ValueError(f'{where}: the parents of question {q.slug} are fractions of different volunteers')
 
@@ -165,39 +189,49 @@ def _root(c, question):
 # %% ../nbs/foundations/schema.ipynb #b3cb24c6
 def campaign_names()->list: # of str
     "The campaigns whose trees come with the package."
-    return sorted(f.name.removesuffix('.json') for f in resources.files('galaxy_nbdev').joinpath('campaigns').iterdir() if f.name.endswith('.json'))
+    return sorted(f.name.removesuffix('.json') for f in resources.files('galaxy_nbdev').joinpath('campaigns').iterdir()
+                  if f.name.endswith('.json'))
 
 @lru_cache(maxsize=64)
-def _packaged(name): return _schema(json.loads(resources.files('galaxy_nbdev').joinpath('campaigns', f'{name}.json').read_text(encoding='utf-8')))
+def _packaged(name):
+    file = resources.files('galaxy_nbdev').joinpath('campaigns', f'{name}.json')
+    return _schema(json.loads(file.read_text(encoding='utf-8')))
 
 @lru_cache(maxsize=64)
 def _own(text): return _schema(json.loads(text))
 
 def read_schema(
     which='gz2' # a campaign's name, a JSON file, what such a file holds, or a `Schema`
-)->Schema:
+)->Schema:   # checked
     "A campaign's tree; raises `ValueError` that names what is wrong with it, or `FileNotFoundError`."
     if isinstance(which, Schema): return which
     if isinstance(which, str) and which in campaign_names(): return _packaged(which)
     if str(which).endswith('.json'): which = read_json(which, 1_000_000)
-    if not isinstance(which, dict): raise ValueError(f'campaign {which!r}: choose {", ".join(campaign_names())}, a JSON file, or a dict of the same form')
+    if not isinstance(which, dict):
+        raise ValueError(f'campaign {which!r}: choose {", ".join(campaign_names())}, a JSON file, or a dict of the '
+                         'same form')
     try: text = json.dumps(which)
-    except (TypeError, ValueError, RecursionError) as e: raise ValueError(f'the campaign cannot be written as JSON: {str(e)[:100]}') from None
+    except (TypeError, ValueError, RecursionError) as e: raise ValueError('the campaign cannot be written as JSON: '
+                                                                          f'{str(e)[:100]}') from None
     return _own(text)
 
 # %% ../nbs/foundations/schema.ipynb #92ab438d
 def schema_of(
     df:pd.DataFrame # a catalogue, or predictions
 )->Schema:          # its campaign's
-    "The tree that a table belongs to; raises `ValueError` where it has another campaign's columns and does not say which."
+    """The tree that a table belongs to; raises `ValueError` where it has another campaign's columns and does not say
+    which."""
     which = df.attrs.get('schema')
     if isinstance(which, str) and which not in campaign_names():
-        raise ValueError(f"attrs['schema'] is {which!r}: write one of {', '.join(campaign_names())}, or `read_schema(file).note`")
+        raise ValueError(f"attrs['schema'] is {which!r}: write one of {', '.join(campaign_names())}, or "
+                         "`read_schema(file).note`")
     if which is not None: return read_schema(which)
     columns = set(df.columns)
     if columns.isdisjoint(CLASSES):
         like = [n for n in campaign_names() if not columns.isdisjoint(_packaged(n).classes)]
-        if like: raise ValueError(f"the columns are those of {' or '.join(like)}: say which, df.attrs['schema'] = {like[0]!r}")
+        if like:
+            raise ValueError(f"the columns are those of {' or '.join(like)}: say which, df.attrs['schema'] = "
+                             f"{like[0]!r}")
     return GZ2
 
 # %% ../nbs/foundations/schema.ipynb #1834147b
@@ -209,7 +243,9 @@ def only_gz2(
     what:str            # what only GZ2 has, for the error
 )->None:
     "Refuse another campaign, by name, with `ValueError`."
-    if (s := schema_of(df)).name != 'gz2': raise ValueError(f'{what} belongs to Galaxy Zoo 2 alone, and this is {s.title}: `to_campaign(df, "gz2")` gives what corresponds')
+    if (s := schema_of(df)).name != 'gz2':
+        raise ValueError(f'{what} belongs to Galaxy Zoo 2 alone, and this is {s.title}: `to_campaign(df, "gz2")` gives '
+                         'what corresponds')
 
 # %% ../nbs/foundations/schema.ipynb #9375eeb9
 def numbers(
@@ -218,9 +254,11 @@ def numbers(
     low:float=-np.inf,  # no value may lie below
     finite:bool=True    # refuse infinite values
 )->pd.DataFrame:        # the columns, float64; NaN: unknown
-    "Columns as numbers; raises `ValueError` that names column, row and value where one is a text, infinite, or below `low`."
+    """Columns as numbers; raises `ValueError` that names column, row and value where one is a text, infinite, or
+    below `low`."""
     part = df[list(columns)]
-    if part.columns.has_duplicates: raise ValueError(f'column {part.columns[part.columns.duplicated()][0]} stands twice: keep one')
+    if part.columns.has_duplicates:
+        raise ValueError(f'column {part.columns[part.columns.duplicated()][0]} stands twice: keep one')
     plain = all(d.kind in 'fiub' for d in part.dtypes)
     x = part.astype('float64') if plain else part.apply(pd.to_numeric, errors='coerce').astype('float64')
     v = x.to_numpy()
@@ -228,8 +266,10 @@ def numbers(
     if bad.any():
         i, j = np.argwhere(bad)[0]
         name, value = df['galaxy_id'].iloc[i] if 'galaxy_id' in df else df.index[i], part.iloc[i, j]
-        raise ValueError(f'column {x.columns[j]}, galaxy {name}: {repr(value) if isinstance(value, str) else value} is no {"finite " if finite else ""}number'
-                         f'{f" of at least {low:g}" if low > -np.inf else ""}: write NaN where it is not known ({int(bad.sum())} such values)')
+        raise ValueError(f'column {x.columns[j]}, galaxy {name}: {repr(value) if isinstance(value, str) else value} is '
+                         f'no {"finite " if finite else ""}number'
+                         f'{f" of at least {low:g}" if low > -np.inf else ""}: write NaN where it is not known '
+                         f'({int(bad.sum())} such values)')
     return x
 
 # %% ../nbs/foundations/schema.ipynb #024278a7
@@ -240,12 +280,14 @@ def has_question(
     "Whether `df` holds question `q`; raises `ValueError` where it holds only a part of its classes."
     missing = [c for c in q.classes if c not in df]
     if missing and len(missing) < len(q.classes):
-        raise ValueError(f'question {q.number} ({q.slug}) lacks the columns {missing}: give all of its classes, or none of them')
+        raise ValueError(f'question {q.number} ({q.slug}) lacks the columns {missing}: give all of its classes, or '
+                         'none of them')
     return not missing
 
 def _fractions(df, q, finite=True):
     "The fractions of one question, (n, answers) float64; NaN where its columns are absent."
-    return numbers(df, q.classes, finite=finite).to_numpy() if has_question(df, q) else np.full((len(df), len(q.classes)), np.nan)
+    if not has_question(df, q): return np.full((len(df), len(q.classes)), np.nan)
+    return numbers(df, q.classes, finite=finite).to_numpy()
 
 # %% ../nbs/foundations/schema.ipynb #bd28e102
 def galaxy_ids(
@@ -257,13 +299,21 @@ def galaxy_ids(
     ids = df['galaxy_id']
     if isinstance(ids, pd.DataFrame): raise ValueError(f'the {what} has two columns galaxy_id: keep one')
     if pd.api.types.is_float_dtype(ids) and len(ids):
-        if ids.isna().any(): raise ValueError(f'row {int(ids.isna().to_numpy().argmax())} of the {what} has no galaxy_id: give it one, or drop the row')
-        if ((ids % 1 != 0) | (ids.abs() >= 2**53)).any(): raise ValueError(f'galaxy_id of the {what} are floating-point numbers, whose last digits are lost: read them as texts, dtype={{"galaxy_id": str}}')
+        if ids.isna().any():
+            raise ValueError(f'row {int(ids.isna().to_numpy().argmax())} of the {what} has no galaxy_id: give it one, '
+                             'or drop the row')
+        if ((ids % 1 != 0) | (ids.abs() >= 2**53)).any():
+            raise ValueError(f'galaxy_id of the {what} are floating-point numbers, whose last digits are lost: read '
+                             f'them as texts, dtype={{"galaxy_id": str}}')
         ids = ids.astype('int64')
     text = pd.Index(ids.map(str) if len(ids) else ids.astype(str), dtype=object, name='galaxy_id')
-    empty = ids.isna().to_numpy() | text.str.strip().str.lower().isin(['', 'nan', 'na', '<na>', 'none', 'null']) if len(ids) else np.zeros(0, bool)
-    if empty.any(): raise ValueError(f'row {int(empty.argmax())} of the {what} has no galaxy_id but {ids.iloc[int(empty.argmax())]!r}: give it one, or drop the row')
-    if text.has_duplicates: raise ValueError(f'galaxy {text[text.duplicated()][0]} stands twice in the {what}: keep one row')
+    words = ['', 'nan', 'na', '<na>', 'none', 'null']
+    empty = ids.isna().to_numpy() | text.map(lambda t: str(t).strip().lower() in words).to_numpy(dtype=bool)
+    if empty.any():
+        raise ValueError(f'row {int(empty.argmax())} of the {what} has no galaxy_id but '
+                         f'{ids.iloc[int(empty.argmax())]!r}: give it one, or drop the row')
+    if text.has_duplicates:
+        raise ValueError(f'galaxy {text[text.duplicated()][0]} stands twice in the {what}: keep one row')
     return text
 
 # %% ../nbs/foundations/schema.ipynb #5c79eab9
@@ -278,7 +328,8 @@ def rarely_asked(
 def to_cumulative(
     df:pd.DataFrame     # conditional fractions in the campaign's columns (NaN: never asked); other columns are kept
 )->pd.DataFrame:        # a copy with all classes, cumulative, float32; NaN: not known
-    "Conditional vote fractions as cumulative ones; raises `ValueError` for fractions that are no numbers, or a part of a question."
+    """Conditional vote fractions as cumulative ones; raises `ValueError` for fractions that are no numbers, or a
+    part of a question."""
     out = {}
     for q in schema_of(df).questions:
         parent = sum(out[c] for c in q.sums_to) if q.sums_to else np.ones(len(df))
@@ -304,7 +355,8 @@ def to_conditional(
     out = {}
     for q in schema_of(df).questions:
         f, parent = _fractions(df, q), reached(df, q)[:, None]
-        out |= zip(q.classes, (np.divide(f, parent, out=np.full_like(f, np.nan), where=parent > 0) if q.sums_to else f).T)
+        out |= zip(q.classes, (np.divide(f, parent, out=np.full_like(f, np.nan), where=parent > 0) if q.sums_to
+                               else f).T)
     return _with_classes(df, out)
 
 def reached(
@@ -313,22 +365,26 @@ def reached(
 )->np.ndarray:          # (n,) float64; NaN: not known
     "What the answers of a question add up to: 1, or the fraction of the answers that lead to it."
     if not q.sums_to: return np.ones(len(df))
-    return numbers(df, q.sums_to, finite=False).sum(axis=1, skipna=False).to_numpy() if set(q.sums_to) <= set(df) else np.full(len(df), np.nan)
+    if not set(q.sums_to) <= set(df): return np.full(len(df), np.nan)
+    return numbers(df, q.sums_to, finite=False).sum(axis=1, skipna=False).to_numpy()
 
 # %% ../nbs/foundations/schema.ipynb #011da6b8
 def check_tree(
     df:pd.DataFrame,    # cumulative fractions; `galaxy_id` names the rows, else the index does
     tol:float=0.05      # largest difference allowed between the answers' sum and the parent
-)->pd.DataFrame:        # one row a violation: galaxy_id, question, sum, parent (or the nearest known ancestor), difference
+)->pd.DataFrame:        # one row a violation: galaxy_id, question, sum, parent (or nearest known ancestor), difference
     "Where the answers of a question do not sum to their parent; raises `ValueError` for fractions that are no numbers."
     ids, found, limit = df.get('galaxy_id', df.index.to_series()), [], {}
     for q in schema_of(df).questions:
         f, parent = _fractions(df, q, finite=False), reached(df, q)
-        most = np.minimum(sum(limit[c] for c in q.sums_to), 1) if q.sums_to else np.ones(len(df))     # by the nearest known ancestors
+        # what the nearest known ancestors leave
+        most = np.minimum(sum(limit[c] for c in q.sums_to), 1) if q.sums_to else np.ones(len(df))
         limit |= zip(q.classes, np.where(np.isnan(f), most[:, None], f).T)
         total, exact = f.sum(1), ~np.isnan(parent)
-        with np.errstate(invalid='ignore'): bad = np.where(exact, np.abs(total-parent), total-most) > tol+1e-6    # as in `rarely_asked`
-        found.append(pd.DataFrame({'galaxy_id': ids[bad].astype(str), 'question': q.number, 'sum': total[bad], 'parent': np.where(exact, parent, most)[bad]}))
+        with np.errstate(invalid='ignore'):
+            bad = np.where(exact, np.abs(total-parent), total-most) > tol+1e-6    # as in `rarely_asked`
+        found.append(pd.DataFrame({'galaxy_id': ids[bad].astype(str), 'question': q.number, 'sum': total[bad],
+                                   'parent': np.where(exact, parent, most)[bad]}))
     out = pd.concat(found, ignore_index=True)
     return out.assign(difference=out['sum']-out['parent'])
 
@@ -339,7 +395,8 @@ def tied(
     kind:str='cumulative',  # of the fractions: 'cumulative' or 'conditional'
     schema='gz2'            # the campaign, as `read_schema` takes it
 )->bool:                    # True: whatever the galaxies, the tree ties the two
-    "Whether the tree forces two fractions to go together or to exclude each other; raises `ValueError` for an unknown class or kind."
+    """Whether the tree forces two fractions to go together or to exclude each other; raises `ValueError` for an
+    unknown class or kind."""
     for c in (a, b): read_schema(schema).question(c)
     return bool(tied_pairs(kind, schema).loc[a, b])
 
@@ -352,7 +409,9 @@ def tied_pairs(
     s = read_schema(schema)
     apart, before = _relations(s.questions, lambda q: q.sums_to)
     number = s.answers.question
-    of = (lambda a, b: number[a] == number[b]) if kind == 'conditional' else (lambda a, b: apart(a, b) or before(a, b) or before(b, a))
+    def of(a, b):
+        if kind == 'conditional': return number[a] == number[b]
+        return apart(a, b) or before(a, b) or before(b, a)
     return pd.DataFrame([[bool(of(a, b)) for b in s.classes] for a in s.classes], s.classes, s.classes)
 
 # %% ../nbs/foundations/schema.ipynb #0468f2ed
@@ -360,7 +419,8 @@ def answered_share(
     df:pd.DataFrame,    # cumulative fractions
     q:Question          # one question
 )->np.ndarray:          # (n,) float64; NaN: not known
-    "Share of the volunteers of whom a question's fractions are shares: 1, or less for questions such as GZ2's 6 and those below it."
+    """Share of the volunteers of whom a question's fractions are shares: 1, or less for questions such as GZ2's 6
+    and those below it."""
     s = schema_of(df)
     root = _root(q.classes[0], {c: x for x in s.questions for c in x.classes})
     if root is None or not (up := s.question(root).parents): return np.ones(len(df))
@@ -369,16 +429,18 @@ def answered_share(
     if not mother.sums_to and set(up) <= set(mother.classes):       # all but those who gave another answer
         gone = numbers(df, others).sum(axis=1, skipna=False) if set(others) <= set(df) else np.nan
         return answered_share(df, mother)*(1-gone)*np.ones(len(df))
-    return answered_share(df, mother)*(numbers(df, up).sum(axis=1, skipna=False) if set(up) <= set(df) else np.full(len(df), np.nan))
+    return answered_share(df, mother)*(numbers(df, up).sum(axis=1, skipna=False) if set(up) <= set(df)
+                                       else np.full(len(df), np.nan))
 
 # %% ../nbs/foundations/schema.ipynb #a5785c28
+_CAVEATS = {'raw': '', 'truth': '', 'weighted': 'of weighted votes: near enough to the binomial noise of raw ones',
+            'debiased': 'of debiased votes: the binomial part of their noise alone'}
+
 def floor_caveat(
     df:pd.DataFrame     # a catalogue
 )->str:                 # empty for raw votes
     "What to say beside a noise floor, or a number of volunteers, of this catalogue's kind of fraction."
-    kind = df.attrs.get('kind')
-    return {'raw': '', 'truth': '', 'weighted': 'of weighted votes: near enough to the binomial noise of raw ones',
-            'debiased': 'of debiased votes: the binomial part of their noise alone'}.get(kind, 'of votes whose kind the catalogue does not name: true for raw ones')
+    return _CAVEATS.get(df.attrs.get('kind'), 'of votes whose kind the catalogue does not name: true for raw ones')
 
 # %% ../nbs/foundations/schema.ipynb #0949a903
 def vote_numbers(
@@ -387,20 +449,24 @@ def vote_numbers(
 )->np.ndarray:              # (n,) float64; NaN: unknown
     "Volunteers of each galaxy; raises `ValueError` where neither says, or for a number that is none."
     if n_votes is None and 'n_votes' not in df:
-        raise ValueError('this catalogue has no column n_votes: pass n_votes= (44 is assumed for Kaggle), and say so beside the result')
+        raise ValueError('this catalogue has no column n_votes: pass n_votes= (44 is assumed for Kaggle), and say so '
+                         'beside the result')
     if n_votes is None: return numbers(df, ['n_votes'], 0).n_votes.to_numpy()
-    if not (np.isscalar(n_votes) and np.isreal(n_votes) and 0 < n_votes < np.inf): raise ValueError(f'n_votes={n_votes!r}: give the number of votes a galaxy, above 0')
+    if not (np.isscalar(n_votes) and np.isreal(n_votes) and 0 < n_votes < np.inf):
+        raise ValueError(f'n_votes={n_votes!r}: give the number of votes a galaxy, above 0')
     return np.full(len(df), float(n_votes))
 
 # %% ../nbs/foundations/schema.ipynb #71d259af
 def noise_variance(
     df:pd.DataFrame,        # cumulative fractions, and `n_votes` where the source has it
     n_votes:float|None=None # votes a galaxy, where the catalogue has no `n_votes`
-)->pd.DataFrame:            # (n, classes) variances, float64, NaN where unknown or from fewer than 2 votes; attrs: caveat
-    "Variance of each vote fraction from the finite number of its volunteers; raises `ValueError` where that is unknown."
+)->pd.DataFrame:            # (n, classes) float64, NaN where unknown or from fewer than 2 votes; attrs: caveat
+    """Variance of each vote fraction from the finite number of its volunteers; raises `ValueError` where that is
+    unknown."""
     s, votes = schema_of(df), vote_numbers(df, n_votes)
     y = numbers(df, [c for c in s.classes if c in df]).reindex(columns=s.classes)
-    n = pd.DataFrame({c: v for q in s.questions for v in [votes*answered_share(df, q)] for c in q.classes}, index=df.index)
+    n = pd.DataFrame({c: v for q in s.questions for v in [votes*answered_share(df, q)] for c in q.classes},
+                     index=df.index)
     out = (y*(1-y)/(n-1)).where(n >= 2)
     out.attrs = {'caveat': floor_caveat(df)}
     return out
@@ -410,9 +476,11 @@ def noise_floor(
     df:pd.DataFrame,        # cumulative fractions, and `n_votes` where the source has it
     n_votes:float|None=None # votes a galaxy, where the catalogue has no `n_votes`
 )->float:                   # RMSE, in units of vote fraction
-    "RMSE of one who knows every galaxy's true answer probabilities (see `floor_caveat`); raises `ValueError` where the number of votes is unknown."
+    """RMSE of one who knows every galaxy's true answer probabilities (see `floor_caveat`); raises `ValueError` where
+    the number of votes is unknown."""
     v = noise_variance(df, n_votes).to_numpy()
-    if np.isnan(v).all(): raise ValueError('no fraction of this catalogue is known from two votes or more: there is no floor')
+    if np.isnan(v).all():
+        raise ValueError('no fraction of this catalogue is known from two votes or more: there is no floor')
     return float(np.sqrt(np.nanmean(v)))
 
 # %% ../nbs/foundations/schema.ipynb #df202467
@@ -426,11 +494,13 @@ def make_labels(
     scheme:str|int,     # 'fractions', 'conditional', 'summary', a name in `SCHEMES`, or a question's number or slug
     rule:str='report'   # how answers become yes or no: 'report' or 'diary'
 )->pd.DataFrame:        # float32, one row a galaxy, indexed by galaxy_id, one column an output; NaN: masked
-    "What a network shall learn; raises `ValueError` for an unknown scheme or rule, or where the catalogue or its campaign lacks what the scheme needs."
+    """What a network shall learn; raises `ValueError` for an unknown scheme or rule, or where the catalogue or its
+    campaign lacks what the scheme needs."""
     if rule not in ('report', 'diary'): raise ValueError(f'rule {rule!r}: choose report or diary')
     if scheme == 'summary' or scheme in SCHEMES: only_gz2(df, f'the scheme {scheme}')
     ids = pd.Index(df.get('galaxy_id', df.index), name='galaxy_id')
-    out = (_known(df) if scheme == 'fractions' else _asked(df) if scheme == 'conditional' else _one_hot(df) if scheme == 'summary'
+    out = (_known(df) if scheme == 'fractions' else _asked(df) if scheme == 'conditional' else _one_hot(df)
+           if scheme == 'summary'
            else _yes_or_no(df, _outputs(df, scheme), rule, ids)).set_axis(ids).astype('float32')
     out.attrs = df.attrs | ({'form': 'conditional'} if scheme == 'conditional' else {})
     return out
@@ -455,9 +525,11 @@ def _outputs(df, scheme):
     if scheme in SCHEMES: return SCHEMES[scheme]
     s = schema_of(df)
     if scheme not in [x for q in s.questions for x in (q.number, q.slug)]:
-        raise ValueError(f'scheme {scheme!r}: choose fractions, conditional, summary, {", ".join(SCHEMES)}, or a question: 1 to {len(s.questions)}, {", ".join(q.slug for q in s.questions)}')
+        raise ValueError(f'scheme {scheme!r}: choose fractions, conditional, summary, {", ".join(SCHEMES)}, or a '
+                         f'question: 1 to {len(s.questions)}, {", ".join(q.slug for q in s.questions)}')
     q = s.question(scheme)
-    if not set(q.classes) <= set(_known(df)): raise ValueError(f'the catalogue knows nothing of question {q.number} ({q.slug})')
+    if not set(q.classes) <= set(_known(df)):
+        raise ValueError(f'the catalogue knows nothing of question {q.number} ({q.slug})')
     return q.classes[:1] if len(q.classes) == 2 else q.classes
 
 # %% ../nbs/foundations/schema.ipynb #969adb86
@@ -467,7 +539,8 @@ def _yes_or_no(df, outputs, rule, ids):
     f = _asked(df).reindex(columns=s.classes).astype('float64').round(5)
     for q in s.questions:
         mine = [c for c in outputs if c in q.classes]
-        if mine: out |= zip(mine, (_report(f[q.classes], mine) if rule == 'report' else _diary(f[mine].fillna(0), ids)).T)
+        if mine:
+            out |= zip(mine, (_report(f[q.classes], mine) if rule == 'report' else _diary(f[mine].fillna(0), ids)).T)
     if 'bulge' in outputs: out['bulge'] = _bulge(df) if rule == 'report' else _diary_bulge(f)
     return pd.DataFrame(out, df.index)[outputs].rename(columns=dict(s.answers.answer))
 
@@ -503,18 +576,21 @@ def _diary_bulge(f):
     return (1-(f['Class5.1']+f['Class9.3'])/2 >= .5).astype('float64')
 
 # %% ../nbs/foundations/schema.ipynb #2445d957
-SUMMARY = ['none of these', 'smooth, in-between', 'smooth, round', 'smooth, cigar', 'edge-on disk', 'unbarred spiral', 'barred spiral', 'featured, no bar or spiral']
+SUMMARY = ['none of these', 'smooth, in-between', 'smooth, round', 'smooth, cigar', 'edge-on disk', 'unbarred spiral',
+           'barred spiral', 'featured, no bar or spiral']
 
 def summary_label(
     df:pd.DataFrame     # a catalogue with raw counts of questions 1 to 4 and 7, or with their cumulative fractions
-)->pd.Series:           # -1 to 6 as `label` of galaxy-datasets, float; the name is `SUMMARY[label+1]`; NaN: neither counts nor fractions known
-    "The one class that sums up a galaxy; raises `ValueError` where the catalogue knows neither counts nor fractions of any, or is of another campaign."
+)->pd.Series:           # -1 to 6 as `label` of galaxy-datasets, float; the name is `SUMMARY[label+1]`; NaN: not known
+    """The one class that sums up a galaxy; raises `ValueError` where the catalogue knows neither counts nor
+    fractions of any, or is of another campaign."""
     only_gz2(df, 'the summary in one class')
     n = _summed(df)
-    def more(a, b): return np.sign((a-b).round(4))         # 1, 0: a tie, or -1; one vote of a fraction is far more than the rounding
+    def more(a, b): return np.sign((a-b).round(4))      # 1, 0: a tie, or -1; one vote is far more than the rounding
     smooth, featured = (more(2*n[c], n[QUESTIONS[0].classes].sum(axis=1)) > 0 for c in ('Class1.1', 'Class1.2'))
     edge, bar, arms = (more(n[f'Class{k}.1'], n[f'Class{k}.2']) for k in (2, 3, 4))
-    shape = [more(n[c], n[QUESTIONS[6].classes].drop(columns=c).max(axis=1)) > 0 for c in ('Class7.2', 'Class7.1', 'Class7.3')]
+    shape = [more(n[c], n[QUESTIONS[6].classes].drop(columns=c).max(axis=1)) > 0
+             for c in ('Class7.2', 'Class7.1', 'Class7.3')]
     face, side = featured & (edge < 0), featured & (edge > 0)
     cases = [*(smooth & s for s in shape), side & ((arms == 0) & (bar == 0) | (arms*bar != 0) & (arms+bar >= 0)),
              face & (arms > 0) & (bar < 0), face & (arms > 0) & (bar > 0), face & (arms < 0) & (bar < 0)]
@@ -524,16 +600,20 @@ def summary_label(
 
 # %% ../nbs/foundations/schema.ipynb #42cb382d
 def _summed(df):
-    "What is summed up of questions 1 to 4 and 7: raw counts where the catalogue is of raw votes and has them, else its cumulative fractions; (n, 12)."
+    """What is summed up of questions 1 to 4 and 7: raw counts where the catalogue is of raw votes and has them, else
+    its cumulative fractions; (n, 12)."""
     classes = [c for q in QUESTIONS if q.number in (1, 2, 3, 4, 7) for c in q.classes]
-    read = lambda columns, low: numbers(df, [c for c in columns if c in df], low).reindex(columns=columns).set_axis(classes, axis=1)
+    read = lambda columns, low: numbers(df, [c for c in columns if c in df],
+                                        low).reindex(columns=columns).set_axis(classes, axis=1)
     f, kind = read(classes, -np.inf), df.attrs.get('kind', 'raw')
     n = read([c.replace('Class', 'Count') for c in classes], 0) if kind == 'raw' else f*np.nan
     counted = n.notna().all(axis=1)
     out = n.where(counted, f)
     if out.isna().any(axis=1).all():
-        raise ValueError(f'the summary needs counts or fractions of questions 1 to 4 and 7: no galaxy of this catalogue ({df.attrs.get("source", "source not named")}) has all of them')
-    out.attrs = {'summary': 'of raw counts' if counted.all() else f'of {kind} fractions' if not counted.any() else 'of raw counts, and of raw fractions where these are missing'}
+        raise ValueError('the summary needs counts or fractions of questions 1 to 4 and 7: no galaxy of this '
+                         f'catalogue ({df.attrs.get("source", "source not named")}) has all of them')
+    out.attrs = {'summary': 'of raw counts' if counted.all() else f'of {kind} fractions' if not counted.any()
+                 else 'of raw counts, and of raw fractions where these are missing'}
     return out
 
 # %% ../nbs/foundations/schema.ipynb #d1edfe70
@@ -547,13 +627,16 @@ def class_weights(
     df:pd.DataFrame,        # labels as `make_labels` gives them, each in [0, 1]; NaN is left out
     how:str='effective'     # 'inverse', 'inverse_sqrt' or 'effective'
 )->pd.Series:               # one weight a column, float64; their sum is the number of columns
-    "A factor for each output, larger where it is rarely 1; raises `ValueError` for a column that no galaxy has, or that is no label."
+    """A factor for each output, larger where it is rarely 1; raises `ValueError` for a column that no galaxy has, or
+    that is no label."""
     labels = df.drop(columns=['galaxy_id', 'path'], errors='ignore')
     for c in labels:
         if not (labels[c].dropna().between(0, 1).all() and labels[c].sum() > 0):
-            raise ValueError(f'column {c}: from {labels[c].min()} to {labels[c].max()}; labels lie from 0 to 1, and some must be above 0: leave the column out, or take more galaxies')
+            raise ValueError(f'column {c}: from {labels[c].min()} to {labels[c].max()}; labels lie from 0 to 1, and '
+                             'some must be above 0: leave the column out, or take more galaxies')
     share, n = labels.mean(), len(labels)
-    ways = {'inverse': lambda: 1/share, 'inverse_sqrt': lambda: share**-.5, 'effective': lambda: 1/(1-(1-1/n)**(n*share))}
+    ways = {'inverse': lambda: 1/share, 'inverse_sqrt': lambda: share**-.5,
+            'effective': lambda: 1/(1-(1-1/n)**(n*share))}
     if how not in ways: raise ValueError(f'how={how!r}: choose {", ".join(ways)}')
     w = ways[how]()
     return w*len(w)/w.sum()

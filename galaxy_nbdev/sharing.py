@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, pandas as pd
 from . import files, metrics, sources
-from .evaluation import score, seen_votes
+from .evaluation import score
 from .runs import check_runs, held_out, read_run, run_split
 from .schema import CLASSES
 
@@ -55,7 +55,7 @@ def submission(
     "A file for Kaggle's challenge; raises `ValueError` for models that saw other volunteers' votes, other ids, missing classes, or fractions out of [0, 1]."
     if why := _not_for_kaggle(pred.attrs): raise ValueError(f'no submission: {why}')
     if lacking := [c for c in CLASSES if c not in pred]: raise ValueError(f'the predictions lack {lacking}: Kaggle wants all 37 classes')
-    metrics.paired(pred, pred)
+    metrics.paired_by_id(pred, pred)
     if not pred.galaxy_id.str.fullmatch(r'\d+').all(): raise ValueError(f'galaxy_id {pred.galaxy_id[~pred.galaxy_id.str.fullmatch(r"[0-9]+")].iloc[0]!r} is none of Kaggle\'s: they are whole numbers')
     if sample is not None:
         ids = set(pd.read_csv(sample, usecols=['GalaxyID'], dtype=str).GalaxyID); mine = set(pred.galaxy_id)
@@ -66,11 +66,13 @@ def submission(
 # %% ../nbs/foundations/sharing.ipynb #7c48889b
 def _not_for_kaggle(attrs):
     "Why a model may not stand on Kaggle's board; None: it may."
-    source, encoder = attrs.get('trained on', {}).get('source'), str(attrs.get('encoder', '')).lower()
+    source, encoder = attrs.get('trained on', {}).get('source'), attrs.get('encoder')
+    seen = str(attrs.get('seen votes', 'not stated')).split(' + ')      # an ensemble says what each of its members has
     if source is None: return 'these predictions do not say what their model was trained on: make them with predict(), or keep their attrs'
     if source != 'kaggle': return f'the model was trained on {source} votes, not on Kaggle\'s training set'
-    if seen_votes(encoder): return f'its encoder ({attrs["encoder"]}) has seen Galaxy Zoo votes, Kaggle\'s test galaxies among them'
-    if "'pretrained_on': 'not stated" in encoder: return f'nobody says what its encoder ({attrs["encoder"]}) has seen: give pretrained_on= with the weights'
+    if 'yes' in seen: return f'its encoder ({encoder}) has seen Galaxy Zoo votes, Kaggle\'s test galaxies among them'
+    if 'not stated' in seen:
+        return f'nobody says what its encoder ({encoder}) has seen: give seen_votes="no" with its weights, where that is so'
 
 # %% ../nbs/foundations/sharing.ipynb #6c047f80
 def by_fold(

@@ -418,7 +418,7 @@ def write_hats(
         raise ImportError('this needs hats: pip install "galaxy_nbdev[hats]"; without, predictions are parquet') from e
     source, dest = Path(source).expanduser().resolve(), Path(dest).expanduser().resolve()
     if not (source/'hats.properties').exists():
-        raise ValueError(f'{source} is no HATS catalogue, it has no hats.properties: of a collection give the catalogue')
+        raise ValueError(f'{source} has no hats.properties and is no HATS catalogue: of a collection give that')
     note = dest/'_request.json'
     if not note.exists() or files.read_json(note).get('source') != str(source):
         raise ValueError(f'{dest} holds no predictions of {source}: make them with predict_partitions')

@@ -1,0 +1,221 @@
+"""Everything that one card is asked, in at most six minutes: steps, rates, prediction, a short training, Kaggle's size.
+
+    python benchmarks/gpu.py                    # on a machine with a card; writes results/gpu.json
+    python benchmarks/gpu.py --small --out /tmp/gpu.json    # tiny sizes, to see it run to its end on a CPU
+
+The galaxies are simulated. Parts, in this order; any may fail, and its row then says why, while the others go on:
+
+    step     an epoch of training by fit_one_cycle over that of a bare loop: data on the card, the same augmentation,
+             bfloat16, channels last, torch's fused AdamW. `ratio` below 1: ours is faster. `captured`: ours with
+             compile=True over the same loop. `waiting`: share of the time in which the card runs nothing
+    rate     images a second of training, at 64, 128 and 224 px
+    predict  `load_run` and `predict` from a store with one view and with eight, over bare forward passes of as many
+    short    60 epochs of 627 galaxies, ResNet-18, as a run; `epochs_s` of the seconds are the epochs'
+    kaggle   61,578 galaxies at 64 px: drawn, stored, trained on for 30 epochs
+
+What is not begun when the minutes are over is left out, and says so. Sides of a ratio take turns, medians count.
+"""
+import argparse, os, sys, tempfile, time, traceback
+from pathlib import Path
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+# its runs and stores are measured, so they begin from nothing
+os.environ['GALAXY_HOME'] = tempfile.mkdtemp(prefix='galaxy_gpu_')
+import numpy as np, torch
+import torch.nn.functional as F
+import loaders
+from timing import medians, seconds
+from galaxy_nbdev import images, results, sources
+from galaxy_nbdev.dataloaders import GalaxyDataLoaders
+from galaxy_nbdev.learner import galaxy_learner, load_run, train_run
+from galaxy_nbdev.prediction import predict
+from galaxy_nbdev.runs import read_history, run_folder
+from galaxy_nbdev.simulate import simulate_survey
+
+CARD = torch.cuda.is_available()
+DEVICE = torch.device('cuda' if CARD else 'cpu')
+NAME = torch.cuda.get_device_name() if CARD else 'cpu'
+NETWORKS = {
+    'course CNN': ('galaxy_nbdev.cnn:galaxy_cnn', {}),
+    'ResNet-18': ('galaxy_nbdev.resnet:galaxy_resnet', {'depth': 18}),
+    'ResNet-50': ('galaxy_nbdev.resnet:galaxy_resnet', {'depth': 50}),
+    'ViT': ('galaxy_nbdev.vit:galaxy_vit', {})}
+STEPS = [('course CNN', 64, 64), ('ResNet-18', 64, 64), ('ResNet-18', 64, 512), ('ResNet-50', 128, 128),
+         ('ResNet-50', 224, 128)]
+RATES = [(network, size, 512 if size == 64 else 128) for size in (64, 128, 224) for network in NETWORKS]
+FULL = dict(galaxies=2000, batches=40, rounds=3, predicted=20_000, epochs=60, few=627, kaggle=61_578, kaggle_epochs=30)
+SMALL = dict(galaxies=60, batches=2, rounds=1, predicted=80, epochs=2, few=60, kaggle=120, kaggle_epochs=1)
+KEY = ('part', 'network', 'size', 'bs', 'views', 'device')
+
+def wait():
+    "Until the card has done what it was told."
+    if CARD: torch.cuda.synchronize()
+
+def many(df, n):
+    "The catalogue again and again, under new ids."
+    return loaders.many(df, n).head(n).reset_index(drop=True)
+
+def dls_of(df, size, bs, batches):
+    "Loaders whose training part has so many batches."
+    return GalaxyDataLoaders.from_catalogue(loaders.many(df, bs*batches*5//4+bs), source='store', size=size, bs=bs)
+
+def bare(dls, arch, settings):
+    "A loop that anybody writes: everything on the card, bfloat16, channels last, fused AdamW; a function of one epoch."
+    net = galaxy_learner(dls, arch, bf16=False, **settings).model.to(DEVICE, memory_format=torch.channels_last)
+    x = torch.from_numpy(np.array(dls.train.store.images[dls.train.rows])).permute(0, 3, 1, 2).to(DEVICE)
+    y = dls.train.targets[0].to(DEVICE)
+    opt = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=.05, fused=True)
+    mean, std = (torch.tensor(s, device=DEVICE).view(1, 3, 1, 1) for s in dls.stats)
+    def epoch():
+        net.train()
+        for batch in torch.randperm(len(x), device=DEVICE).split(dls.bs):
+            xb = loaders.ours_in_a_loop(x[batch].float().div_(255)).sub_(mean).div_(std)
+            xb = xb.contiguous(memory_format=torch.channels_last)
+            with torch.autocast(DEVICE.type, torch.bfloat16): out = net(xb)
+            F.mse_loss(out.float().sigmoid(), y[batch]).backward()
+            opt.step()
+            opt.zero_grad()
+        wait()
+    return epoch
+
+def busy(act):
+    "Share of the time of a call in which the card computes; None without one."
+    if not CARD: return None
+    from torch.profiler import ProfilerActivity, profile
+    with profile(activities=[ProfilerActivity.CUDA]) as p: took = seconds(lambda: (act(), wait()))
+    return sum(e.self_device_time_total for e in p.key_averages())/1e6/took
+
+def fit(learn):
+    "An epoch of training, its training part alone, seconds."
+    taken = loaders.training_seconds(learn)
+    wait()
+    return taken
+
+# --- the parts: each gives its rows one by one
+
+def against_bare(dls, learn, loop, rounds):
+    "Ours and the loop in turn."
+    m = medians({'ours': lambda: fit(learn), 'bare': lambda: seconds(loop)}, rounds)
+    galaxies = len(dls.train)*dls.bs
+    return m | dict(ratio=m['ours']/m['bare'], images_per_second=galaxies/m['ours'],
+                    bare_images_per_second=galaxies/m['bare'])
+
+def step(df, n):
+    for network, size, bs in STEPS if not n['small'] else [('course CNN', 32, 16)]:
+        arch, settings = NETWORKS[network]
+        about = dict(network=network, size=size, bs=bs)
+        dls, loop = None, None
+        try:
+            dls = dls_of(df, size, bs, n['batches'])
+            learn, loop = galaxy_learner(dls, arch, bf16=True, **settings), bare(dls, arch, settings)
+            found = against_bare(dls, learn, loop, n['rounds'])
+            told = busy(lambda: fit(learn))
+            yield about | found | dict(loading_share=found['images_per_second']/loaders.loading_rate(dls),
+                                       waiting=None if told is None else 1-told)
+        except Exception as e: yield about | {'error': said(e)}
+        if loop is None: continue
+        about = about | {'network': f'{network}, captured'}
+        try: yield about | against_bare(dls, galaxy_learner(dls, arch, bf16=True, compile=True, **settings), loop,
+                                        n['rounds'])
+        except Exception as e: yield about | {'error': said(e)}
+
+def rate(df, n):
+    for network, size, bs in RATES if not n['small'] else [('ViT', 32, 16)]:
+        arch, settings = NETWORKS[network]
+        about = dict(network=network, size=size, bs=bs)
+        try:
+            dls = dls_of(df, size, bs, max(2, n['batches']//4))
+            learn = galaxy_learner(dls, arch, bf16=True, **settings)
+            taken = medians({'ours': lambda: fit(learn)}, n['rounds'])['ours']
+            yield about | dict(images_per_second=len(dls.train)*bs/taken)
+        except Exception as e: yield about | {'error': said(e)}
+
+@torch.no_grad()
+def forward_rate(learn, n, views):
+    "Galaxies a second of bare forward passes, in the precision of the weights."
+    x = torch.rand(256, 3, learn.dls.size, learn.dls.size, device=DEVICE)
+    net, times = learn.model.eval().to(DEVICE), max(1, n//256)
+    def act():
+        for _ in range(times*views): net(x).sigmoid()
+        wait()
+    return times*256/medians({'forward': lambda: seconds(act)}, 3)['forward']
+
+def predicting(df, n):
+    size = 32 if n['small'] else 64
+    dls = GalaxyDataLoaders.from_catalogue(df, source='store', size=size, bs=32)
+    learn = galaxy_learner(dls, *NETWORKS['ResNet-18'][:1], **NETWORKS['ResNet-18'][1])
+    train_run(learn, 'predicting', 1)
+    again = load_run(run_folder(learn, 'predicting'))
+    test = many(df, n['predicted'])
+    store = images.build_store(test, size=size)
+    about = dict(network='ResNet-18', size=size, bs=256, ran_on=str(next(again.model.parameters()).device))
+    for views, tta in ((1, None), (8, 'dihedral8')):
+        taken = medians({'ours': lambda: seconds(lambda: predict(again, test, tta=tta, store=store))},
+                        n['rounds'])['ours']
+        bare_rate = forward_rate(again, n['predicted'], views)
+        yield about | dict(views=views, images_per_second=len(test)/taken, bare_images_per_second=bare_rate,
+                           share_of_bare=len(test)/taken/bare_rate)
+
+def short(df, n):
+    few = many(df, n['few']*5//4)
+    dls = GalaxyDataLoaders.from_catalogue(few, source='store', size=32 if n['small'] else 64,
+                                           bs=64 if not n['small'] else 16)
+    learn = galaxy_learner(dls, NETWORKS['ResNet-18'][0], **NETWORKS['ResNet-18'][1])
+    taken = seconds(lambda: train_run(learn, 'short', n['epochs']))
+    epochs_s = float(read_history(run_folder(learn, 'short')).seconds.sum())
+    yield dict(network='ResNet-18', size=dls.size, bs=dls.bs, galaxies=len(dls.train_ds), epochs=n['epochs'],
+               seconds=taken, epochs_s=epochs_s)
+
+def kaggle(df, n):
+    size, bs = (32, 16) if n['small'] else (64, 512)
+    about = dict(network='ResNet-18', size=size, bs=bs, galaxies=n['kaggle'])
+    root, began = Path(os.environ['GALAXY_HOME'])/'kaggle', time.perf_counter()
+    simulate_survey(n['kaggle'], 3, root, layout='simulated', workers=os.cpu_count())
+    drawn, survey = time.perf_counter()-began, sources.catalogue(root)
+    stored = seconds(lambda: images.build_store(survey, size=size, workers=os.cpu_count()))
+    yield about | dict(drawn_s=drawn, stored_s=stored, stored_per_second=len(survey)/stored)
+    dls = GalaxyDataLoaders.from_catalogue(survey, source='store', size=size, bs=bs)
+    learn = galaxy_learner(dls, NETWORKS['ResNet-18'][0], **NETWORKS['ResNet-18'][1])
+    minutes = seconds(lambda: train_run(learn, 'kaggle', n['kaggle_epochs']))/60
+    rmse = float(read_history(run_folder(learn, 'kaggle')).rmse.iloc[-1])
+    yield about | dict(drawn_s=drawn, stored_s=stored, stored_per_second=len(survey)/stored, epochs=n['kaggle_epochs'],
+                       minutes=minutes,
+                       rmse_1=rmse)
+
+PARTS = {'step': step, 'predict': predicting, 'short': short, 'rate': rate, 'kaggle': kaggle}
+
+# --- one after the other
+
+def said(e):
+    "An error in one line, with the line of ours where it arose."
+    ours = [f for f in traceback.extract_tb(e.__traceback__) if 'galaxy' in f.filename or 'benchmarks' in f.filename]
+    at = f' ({Path(ours[-1].filename).name}:{ours[-1].lineno})' if ours else ''
+    return f'{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ""}{at}'[:300]
+
+def rows_of(part, df, n):
+    "The rows of a part; where it breaks, one row that says why."
+    try: yield from PARTS[part](df, n)
+    except Exception as e: yield {'error': said(e)}
+
+def main(parts, small, minutes, out):
+    n = (SMALL if small else FULL) | {'small': small}
+    began, left = time.monotonic(), lambda: 60*minutes-(time.monotonic()-began)
+    print(f'{NAME}, torch {torch.__version__}, {os.cpu_count()} cores', flush=True)
+    df = sources.catalogue(simulate_survey(n['galaxies'], 1, Path(os.environ['GALAXY_HOME'])/'survey',
+                                           layout='simulated'))
+    for part in parts:
+        for row in rows_of(part, df, n) if left() > 0 else [{'error': f'not begun: {minutes} minutes are over'}]:
+            row = {'part': part, 'device': NAME, 'torch': torch.__version__, 'error': None} | row
+            results.keep(row, out, KEY, minutes=round((time.monotonic()-began)/60, 2))
+            told = {k: round(v, 4) if isinstance(v, float) else v for k,
+                    v in row.items() if v is not None and k not in ('device', 'torch')}
+            print(f'{time.monotonic()-began:6.0f} s', told, flush=True)
+            if left() < 0: break
+
+if __name__ == '__main__':
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument('--parts', nargs='+', default=list(PARTS), choices=list(PARTS))
+    ap.add_argument('--small', action='store_true', help='tiny sizes')
+    ap.add_argument('--minutes', type=float, default=6)
+    ap.add_argument('--out', type=Path, default='gpu')
+    a = ap.parse_args()
+    main(a.parts, a.small, a.minutes, a.out)
