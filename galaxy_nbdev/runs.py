@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_file
 from . import profile
 from .dataloaders import GalaxyDataLoaders, data_hash
-from .files import component, lock, read_json, regular, replacing, under
+from .files import component, lock, read_json, regular, replacing, under, write_text
 from .sources import needs
 
 # %% ../nbs/foundations/runs.ipynb #5a1d8910
@@ -33,7 +33,9 @@ def run_folder(
     recipe:str,     # short name of how it is trained
     seed:int=0      # of training
 )->Path:            # runs/<profile>/<data set>-<kind>/<recipe>-<split>-s<seed> under `profile.home()`
-    "Where a run lies once it is finished; raises `ValueError` for a name that is no part of a path, or loaders without one."
+    """Where a run lies once it is finished.
+
+    Raises `ValueError` for a name that is no part of a path, or loaders without one."""
     split = re.sub(r'-s(\d+)$', r's\1', learn.dls.split)
     return under(_of_data(learn.dls), component(f'{component(recipe, "recipe")}-{split}-s{int(seed)}', 'run'))
 
@@ -42,7 +44,8 @@ def _of_data(df):
     needs(df, 'name', 'kind')
     attrs = df.attrs
     home = profile.home()/'runs'/profile.current().name
-    return under(home, component(f'{component(attrs["name"], "data set")}-{component(attrs["kind"], "kind")}', 'data set'))
+    name, kind = component(attrs['name'], 'data set'), component(attrs['kind'], 'kind')
+    return under(home, component(f'{name}-{kind}', 'data set'))
 
 # %% ../nbs/foundations/runs.ipynb #6fb936f2
 def _number(low, high, whole=False):
@@ -70,33 +73,43 @@ def _part(v):
     try: return component(v) == v
     except ValueError: return False
 
-def _data(v): return isinstance(v, dict) and _plain(v) and all(_part(v.get(k)) for k in ('name', 'kind')) and _text(v.get('data'))
+def _data(v):
+    return isinstance(v, dict) and _plain(v) and all(_part(v.get(k)) for k in ('name', 'kind')) and _text(v.get('data'))
 
-_count, _setting = _number(0, 10**9, True), {'arch': _none_or(_text), 'settings': lambda v: isinstance(v, dict) and len(v) <= 64}
-_setting |= {'head': _text, 'loss': _text, 'vocab': _vocab, 'size': _number(1, 2048, True), 'crop': _none_or(_number(1, 4096, True)),
+def _yes(v): return isinstance(v, bool)
+
+_count, _setting = _number(0, 10**9, True), {'arch': _none_or(_text)}
+_setting |= {'settings': lambda v: isinstance(v, dict) and len(v) <= 64, 'head': _text, 'loss': _text, 'vocab': _vocab,
+             'size': _number(1, 2048, True), 'crop': _none_or(_number(1, 4096, True)),
              'stats': _none_or(_list(_list(_number(-10, 10), 3, 3), 2, 2)), 'wd': _number(0, 1000), 'recipe': _part,
              'epochs': _count, 'seed': _number(0, 2**63, True), 'split': _part, 'data': _data}
-_optional = {'weight': _none_or(_list(_number(0, 1e9), 1, 4096)), 'bf16': lambda v: isinstance(v, bool), 'lr': _none_or(_number(0, 1e6)),
-             'bs': _count, 'fit': _text, 'start': _text, 'epochs_before': _count, 'compile': lambda v: isinstance(v, bool)}
+_optional = {'weight': _none_or(_list(_number(0, 1e9), 1, 4096)), 'bf16': _yes, 'lr': _none_or(_number(0, 1e6)),
+             'bs': _count, 'fit': _text, 'start': _text, 'epochs_before': _count, 'compile': _yes}
 _score = {'rmse': _none_or(_number(0, 1e9)), 'parameters': _count, 'rmse_train': _none_or(_number(0, 1e9))}
 _made = {'version': _text, 'data': _text, 'seed': _setting['seed'], 'device': _text, 'minutes': _number(0, 1e9)}
-NOTES = {'settings.json': (_setting, _setting | _optional), 'metrics.json': (_score, _score), 'provenance.json': (_made, _made)}
+NOTES = {'settings.json': (_setting, _setting | _optional), 'metrics.json': (_score, _score),
+         'provenance.json': (_made, _made)}
 
 # %% ../nbs/foundations/runs.ipynb #9284e201
 def read_run(
     folder:str|Path,            # a run
     file:str='settings.json'    # or 'metrics.json', 'provenance.json'
 )->dict:                        # its content
-    "One of a run's notes; raises `FileNotFoundError`, or `ValueError` that names the file and the entry that does not belong."
+    """One of a run's notes.
+
+    Raises `FileNotFoundError`, or `ValueError` that names the file and the entry that does not belong."""
     if file not in NOTES: raise ValueError(f'{file!r} is no note of a run: choose one of {", ".join(NOTES)}')
     path = Path(folder)/file
     if not path.exists(): raise FileNotFoundError(f'no finished run at {folder}: {file} is missing')
     needed, known = NOTES[file]
     note = read_json(path, most=5_000_000)
-    if missing := sorted(set(needed)-set(note)): raise ValueError(f'{path} lacks {", ".join(missing)}: it is no whole note of a run')
+    if missing := sorted(set(needed)-set(note)):
+        raise ValueError(f'{path} lacks {", ".join(missing)}: it is no whole note of a run')
     for key, value in note.items():
         fine = known.get(key, _plain if file != 'settings.json' else None)
-        if fine is None: raise ValueError(f'{path}: unknown entry {key[:80]!r}; a newer version may have written it: update galaxy_nbdev')
+        if fine is None:
+            raise ValueError(f'{path}: unknown entry {key[:80]!r}; a newer version may have written it: update '
+                             f'galaxy_nbdev')
         if not fine(value): raise ValueError(f'{path}: {key} is {str(value)[:80]!r}, which it cannot be')
     return note
 
@@ -117,23 +130,28 @@ def find_architecture(
     raise ValueError(f'{str(name)[:100]!r} is no architecture of this package: pass it as arch=, if you trust it')
 
 # %% ../nbs/foundations/runs.ipynb #a8c4bf2d
-ENCODER_SETTINGS = ('drop_rate', 'drop_path_rate', 'global_pool', 'img_size', 'patch_size', 'dynamic_img_size', 'class_token',
-                    'reg_tokens', 'no_embed_class', 'init_values', 'zero_init_last', 'pretrained', 'pretrained_on', 'seen_votes',
-                    'weights', 'name')
+ENCODER_SETTINGS = ('drop_rate', 'drop_path_rate', 'global_pool', 'img_size', 'patch_size', 'dynamic_img_size',
+                    'class_token', 'reg_tokens', 'no_embed_class', 'init_values', 'zero_init_last', 'pretrained',
+                    'pretrained_on', 'seen_votes', 'weights', 'name')
 
 def check_arch_settings(
     arch,           # a function (n_out, **settings) -> module
     settings:dict,  # from a file
     where           # the file, for the error
 ):
-    "Raise `ValueError` unless an architecture may be called so: its own keywords, plain values, nothing that is fetched or opened."
+    """Raise `ValueError` unless an architecture may be called so: its own keywords, plain values, nothing that is
+    fetched or opened."""
     own = inspect.signature(arch).parameters
     more = ENCODER_SETTINGS if any(p.kind is p.VAR_KEYWORD for p in own.values()) else ()
-    known = {k for k, p in own.items() if p.kind is not p.VAR_KEYWORD} - {'n_out', 'checkpoint_path', 'cache_dir'} | set(more)
+    named = {k for k, p in own.items() if p.kind is not p.VAR_KEYWORD}
+    known = named - {'n_out', 'checkpoint_path', 'cache_dir'} | set(more)
     for key, value in settings.items():
-        if key not in known or key.startswith('pretrained_cfg'): raise ValueError(f'{where}: {key[:80]!r} is no setting of {arch.__name__}')
-        fetched = key in ('weights', 'pretrained') and value not in (None, False) or key == 'name' and not re.fullmatch(r'[\w.]+', str(value))
-        if fetched or not _in_bounds(value): raise ValueError(f'{where}: settings of {arch.__name__}: {key} cannot be {str(value)[:80]!r}')
+        if key not in known or key.startswith('pretrained_cfg'):
+            raise ValueError(f'{where}: {key[:80]!r} is no setting of {arch.__name__}')
+        fetched = value not in (None, False) if key in ('weights', 'pretrained') else \
+            key == 'name' and not re.fullmatch(r'[\w.]+', str(value))
+        if fetched or not _in_bounds(value):
+            raise ValueError(f'{where}: settings of {arch.__name__}: {key} cannot be {str(value)[:80]!r}')
 
 def _in_bounds(v, depth=0):
     "A check: text, numbers and short lists from which no network of absurd size follows."
@@ -147,10 +165,12 @@ def weight_shapes(
     "What a file of weights holds, from its header; raises `FileNotFoundError`, or `ValueError` where it is damaged."
     size = regular(file).st_size
     with open(file, 'rb') as f: header = int.from_bytes(f.read(8), 'little')
-    if header > min(size, 10_000_000): raise ValueError(f'{file} is no whole safetensors file: its header would have {header:,} bytes')
+    if header > min(size, 10_000_000):
+        raise ValueError(f'{file} is no whole safetensors file: its header would have {header:,} bytes')
     try:
         with safe_open(file, 'pt') as f: return {k: tuple(f.get_slice(k).get_shape()) for k in f.keys()}
-    except (SafetensorError, OSError) as e: raise ValueError(f'{file} is no whole safetensors file ({str(e)[:100]})') from None
+    except (SafetensorError, OSError) as e:
+        raise ValueError(f'{file} is no whole safetensors file ({str(e)[:100]})') from None
 
 # %% ../nbs/foundations/runs.ipynb #ff41d229
 def check_weights(
@@ -159,8 +179,10 @@ def check_weights(
 ):
     "Raise `ValueError` naming what does not belong where a file holds another network than this one."
     new, own = weight_shapes(file), {k: v for k, v in model.state_dict().items()}
-    held = {own[k].data_ptr() for k in new if k in own and own[k].device.type != 'meta'}      # shared tensors are kept once
-    lacking = [k for k, v in own.items() if k not in new and not k.endswith('num_batches_tracked') and v.data_ptr() not in held]
+    # shared tensors are kept once
+    held = {own[k].data_ptr() for k in new if k in own and own[k].device.type != 'meta'}
+    needed = {k: v for k, v in own.items() if not k.endswith('num_batches_tracked')}
+    lacking = [k for k, v in needed.items() if k not in new and v.data_ptr() not in held]
     unknown = [k for k in new if k not in own]
     other = [f'{k} {new[k]} for {tuple(own[k].shape)}' for k in new if k in own and new[k] != tuple(own[k].shape)]
     for what, keys in [('missing', lacking), ('unknown', unknown), ('of another shape', other)]:
@@ -189,7 +211,8 @@ def read_history(
         t = pd.read_csv(path)
         if t.columns.tolist() != HISTORY: raise ValueError(f'its columns are not {", ".join(HISTORY)}')
         return t.astype('float64').astype({'epoch': int})
-    except (ValueError, OverflowError) as e: raise ValueError(f'{path} is no history of a run ({str(e)[:100]})') from None
+    except (ValueError, OverflowError) as e:
+        raise ValueError(f'{path} is no history of a run ({str(e)[:100]})') from None
 
 # %% ../nbs/foundations/runs.ipynb #76be8e52
 def plot_history(
@@ -197,7 +220,8 @@ def plot_history(
     ax=None,                # matplotlib axes; None: new ones
     ylabel:str='mean squared error'     # what the loss is
 ):                          # the axes
-    "Training and held-out loss over the epochs, on a logarithmic scale where no loss is negative; epoch 0 is the untrained network."
+    """Training and held-out loss over the epochs, on a logarithmic scale where no loss is negative; epoch 0 is the
+    untrained network."""
     ax = ax if ax is not None else plt.subplots(figsize=(5, 2.8), layout='constrained')[1]
     for (c, label), mark in zip([('train_loss', 'training'), ('valid_loss', 'held out')], 'os'):
         ax.plot(history.epoch, history[c], f'{mark}-', ms=3, label=label)
@@ -235,7 +259,9 @@ def held_out_losses(
 class Diverged(ValueError): "A training whose loss is no longer a number."
 
 class TrainingLog(Callback):
-    "The history of a learner, one row an epoch over all its fits; raises `Diverged` after the first epoch whose loss is no number."
+    """The history of a learner, one row an epoch over all its fits.
+
+    Raises `Diverged` after the first epoch whose loss is no number."""
     order = 52      # after fastai's recorder
     def __init__(self): self.rows = []
 
@@ -250,11 +276,14 @@ class TrainingLog(Callback):
 
     def after_epoch(self):
         if not self.on or not self.n: return
-        total, n = maybe_gather(torch.stack([self.sum, torch.full_like(self.sum, self.n)])[None]).sum(0)     # of all processes
-        row = [self.epochs+1, float(total/n), *held_out_losses(self.learn, self.recorder.values[-1][1:]), round(time.monotonic()-self.began, 2)]
+        # of all processes
+        total, n = maybe_gather(torch.stack([self.sum, torch.full_like(self.sum, self.n)])[None]).sum(0)
+        losses, took = held_out_losses(self.learn, self.recorder.values[-1][1:]), time.monotonic()-self.began
+        row = [self.epochs+1, float(total/n), *losses, round(took, 2)]
         if not all(map(math.isfinite, row[1:3])):
             rate = max(self.recorder.lrs[-len(self.dls.train):])
-            raise Diverged(f'the loss is {row[1]:.3g} in training and {row[2]:.3g} held out after epoch {row[0]}, at a rate of up to {rate:.3g}: '
+            raise Diverged(f'the loss is {row[1]:.3g} in training and {row[2]:.3g} held out after epoch {row[0]}, at '
+                           f'a rate of up to {rate:.3g}: '
                              'the training has diverged and ends here; give a lower lr')
         self.rows.append(row)
 
@@ -276,7 +305,8 @@ def save_whole(
     "A file written by torch or safetensors, whole or not at all; a full disk is an `OSError`, as elsewhere."
     with replacing(path) as new:
         try: write(new)
-        except (RuntimeError, SafetensorError) as e: raise OSError(errno.ENOSPC, str(e).splitlines()[0], str(path)) from e
+        except (RuntimeError, SafetensorError) as e:
+            raise OSError(errno.ENOSPC, str(e).splitlines()[0], str(path)) from e
 
 # %% ../nbs/foundations/runs.ipynb #14c9f329
 def write_history(
@@ -284,19 +314,22 @@ def write_history(
     rows:list   # of `HISTORY`, one an epoch
 ):
     "All epochs so far."
-    save_whole(folder/'history.csv', lambda f: f.write_text('\n'.join(','.join(map(str, r)) for r in [HISTORY, *rows])+'\n'))
+    lines = [','.join(map(str, r)) for r in [HISTORY, *rows]]
+    write_text(folder/'history.csv', '\n'.join(lines)+'\n')
 
 # %% ../nbs/foundations/runs.ipynb #95b2709f
 def _checkpoint(folder, learn, epochs):
     "What is needed to go on: weights, optimiser, and how many epochs are done."
-    opt, plain = learn.opt.state_dict(), lambda v: v.item() if isinstance(v, np.generic) else v     # what weights_only reads back
+    # what weights_only reads back
+    opt, plain = learn.opt.state_dict(), lambda v: v.item() if isinstance(v, np.generic) else v
     for group in opt['param_groups']: group |= {k: plain(v) for k, v in group.items()}
     state = {'model': get_model(learn.model).state_dict(), 'opt': opt, 'epochs': epochs}
     save_whole(folder/'checkpoint.pt', lambda f: torch.save(state, f))
 
 # %% ../nbs/foundations/runs.ipynb #d10ec382
 class KeepRun(Callback):
-    "Seed every epoch; every so many seconds, and at the end, write the history, the best weights so far, and a checkpoint to resume from."
+    """Seed every epoch; every so many seconds, and at the end, write the history, the best weights so far, and a
+    checkpoint to resume from."""
     order = 55      # after the learner's log, before the callbacks that may end the training
     def __init__(self, folder, seed, bar, done, every):
         self.folder, self.seed, self.bar, self.done, self.every, self.best = folder, seed, bar, done, every, None
@@ -330,7 +363,9 @@ class KeepRun(Callback):
     def write(self, whole=True):
         "What there is so far; the checkpoint only where the network stands at the end of an epoch."
         if rank_distrib(): return
-        if self.best: save_whole(self.folder/'best.safetensors', lambda f: save_file({k: v.contiguous() for k, v in self.best.items()}, f))
+        if self.best:
+            best = {k: v.contiguous() for k, v in self.best.items()}
+            save_whole(self.folder/'best.safetensors', lambda f: save_file(best, f))
         write_history(self.folder, self.log.rows)
         if whole: _checkpoint(self.folder, self.learn, self.epoch+1)
         self.best, self.kept = None, time.monotonic()
@@ -343,8 +378,11 @@ def check_same_run(
     "Raise `ValueError` where a folder is of other settings, naming them."
     old, new = read_run(folder), json.loads(json.dumps(settings))
     short = lambda v: 'nothing' if v is ... else str(v)[:40]
-    differ = [f'{k} {short(old.get(k, ...))}, now {short(new.get(k, ...))}' for k in sorted({*old, *new}) if old.get(k, ...) != new.get(k, ...)]
-    if differ: raise ValueError(f'{folder} is another run ({"; ".join(differ[:4])}): give another recipe or seed, or move it away')
+    pairs = {k: (old.get(k, ...), new.get(k, ...)) for k in sorted({*old, *new})}
+    differ = [f'{k} {short(a)}, now {short(b)}' for k, (a, b) in pairs.items() if a != b]
+    if differ:
+        raise ValueError(f'{folder} is another run ({"; ".join(differ[:4])}): give another recipe or seed, or move it '
+                         f'away')
 
 # %% ../nbs/foundations/runs.ipynb #b1f7c9ae
 @contextmanager
@@ -365,17 +403,23 @@ def held_out(
     run:str|Path,       # a finished run
     part:str='valid'    # 'valid' or 'train'
 )->pd.DataFrame:        # galaxy_id and the columns that the network answers, as the run left them
-    "What a run predicted for one part of its galaxies; raises `FileNotFoundError`, or `ValueError` where its files do not fit together."
+    """What a run predicted for one part of its galaxies.
+
+    Raises `FileNotFoundError`, or `ValueError` where its files do not fit together."""
     file, s = Path(run)/'predictions.parquet', read_run(run)
     if not file.exists(): raise FileNotFoundError(f'no finished run at {run}')
     regular(file)
     try:
         about = pq.read_metadata(file)
-        if sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)) > 2**34: raise ValueError('it would unpack to over 16 GB')
+        if sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)) > 2**34:
+            raise ValueError('it would unpack to over 16 GB')
         pred = pq.read_table(file).to_pandas()
-    except (ArrowException, ValueError, OSError) as e: raise ValueError(f'{file} is no whole table of predictions ({str(e)[:100]})') from None
-    if sorted(pred) != sorted([*s['vocab'], 'galaxy_id', 'split']): raise ValueError(f'{file}: its columns are not those of settings.json')
-    if not all(pd.api.types.is_numeric_dtype(pred[c]) for c in s['vocab']): raise ValueError(f'{file}: a prediction is no number')
+    except (ArrowException, ValueError, OSError) as e:
+        raise ValueError(f'{file} is no whole table of predictions ({str(e)[:100]})') from None
+    if sorted(pred) != sorted([*s['vocab'], 'galaxy_id', 'split']):
+        raise ValueError(f'{file}: its columns are not those of settings.json')
+    if not all(pd.api.types.is_numeric_dtype(pred[c]) for c in s['vocab']):
+        raise ValueError(f'{file}: a prediction is no number')
     out = pred[pred.split == part].drop(columns='split').reset_index(drop=True)
     out.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'],
                  'encoder': f'{s["arch"]} {s["settings"]}', 'seen votes': s['settings'].get('seen_votes', 'no')}
@@ -385,7 +429,8 @@ def held_out(
 def finished_runs(
     df:pd.DataFrame # a catalogue
 )->list:            # folders, sorted by name
-    "The finished runs of these galaxies and labels, in the profile in force; a warning names folders that cannot be read."
+    """The finished runs of these galaxies and labels, in the profile in force; a warning names folders that cannot be
+    read."""
     found, data = [], data_hash(df)
     for f in sorted(_of_data(df).glob('*/provenance.json')):
         if f.parent.suffix in ('.part', '.old') or f.parent.name.startswith('.'): continue
@@ -425,10 +470,13 @@ def check_runs(
     runs:list,          # folders
     df:pd.DataFrame     # the catalogue that they were made on
 ):
-    "Raise `FileNotFoundError` for a run that is not finished, `ValueError` for runs of other galaxies or labels, or of several groups."
+    """Raise `FileNotFoundError` for a run that is not finished, `ValueError` for runs of other galaxies or labels, or
+    of several groups."""
     for r in runs:
         if not (Path(r)/'provenance.json').exists(): raise FileNotFoundError(f'no finished run at {r}')
         if read_run(r, 'provenance.json')['data'] != data_hash(df):
-            raise ValueError(f'{r} was made on other galaxies or labels than this catalogue: give its own catalogue, and another table')
+            raise ValueError(f'{r} was made on other galaxies or labels than this catalogue: give its own catalogue, '
+                             f'and another table')
     found = {run_group(r) for r in runs}
-    if len(found) > 1: raise ValueError(f'runs of different splits or numbers of outputs share no table: {sorted(found)}')
+    if len(found) > 1:
+        raise ValueError(f'runs of different splits or numbers of outputs share no table: {sorted(found)}')
