@@ -228,7 +228,8 @@ def browser():
     "the galaxy browser, filtered, paged and clicked in JupyterLab in headless Chromium"
     python('.ci/browser.py')
 
-QUICK = [in_sync, imports_run_one_way, house_rules, stored_outputs, dependencies, badges_fit, readme, site_quickly, quick_import,
+QUICK = [in_sync, imports_run_one_way, house_rules, stored_outputs, dependencies, badges_fit, readme, site_quickly,
+         quick_import,
          survey, environment, wheel, installed]
 SLOW = [survey, site, report, browser]      # what needs a browser, a network or patience joins these
 

@@ -83,7 +83,8 @@ def point(df, truth, how, fold, recipe):
                 low=s.intervals.low.rmse, high=s.intervals.high.rmse,
                 **{k: float(s.overall[k]) for k in ('mae', 'floor', 'over_floor', 'accuracy')},
                 questions=s.per_question.set_index('question').rmse.round(5).to_dict(),
-                minutes=round((time.monotonic()-start)/60, 2), cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
+                minutes=round((time.monotonic()-start)/60, 2),
+                cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
 
 def told(row):
     "One row in words."

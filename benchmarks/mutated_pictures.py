@@ -1,5 +1,4 @@
-"""Damaged pictures of every kind that is read: what is raised, and how long a file takes; writes
-results/mutated_pictures.json.
+"""Damaged pictures of every kind that is read: what is raised, how long it takes; writes results/mutated_pictures.json.
 
     python benchmarks/mutated_pictures.py [--n 20000] [--seed 0] [--workers 2] [--out results/mutated_pictures.json]
 
@@ -45,11 +44,15 @@ def sound():
     b = io.BytesIO()
     fits.PrimaryHDU(flux).writeto(b)
     deep = a[..., 1].astype('uint16')*257
-    return {'JPEG': pil('.jpg', quality=90), 'JPEG, progressive': pil('.jpg', progressive=True), 'PNG': pil('.png'), 'PNG, 16 bits': pil('.png', deep),
-            'TIFF': pil('.tif'), 'TIFF, deflate': pil('.tif', compression='tiff_deflate'), 'TIFF, LZW, 16 bits': pil('.tif', deep, compression='tiff_lzw'),
-            'WebP': pil('.webp', quality=80), 'WebP, lossless': pil('.webp', lossless=True), 'FITS': ('.fits', b.getvalue()),
-            'FITS, Rice': tiled('RICE_1', flux[1]), 'FITS, tiles by gzip': tiled('GZIP_2', flux), 'FITS, HCOMPRESS': tiled('HCOMPRESS_1', flux[1]),
-            'FITS, PLIO': tiled('PLIO_1', a[..., 1].astype('int16')), 'FITS, gzip': ('.fits.gz', gzip.compress(b.getvalue())),
+    return {'JPEG': pil('.jpg', quality=90), 'JPEG, progressive': pil('.jpg', progressive=True),
+            'PNG': pil('.png'), 'PNG, 16 bits': pil('.png', deep),
+            'TIFF': pil('.tif'), 'TIFF, deflate': pil('.tif', compression='tiff_deflate'),
+            'TIFF, LZW, 16 bits': pil('.tif', deep, compression='tiff_lzw'),
+            'WebP': pil('.webp', quality=80), 'WebP, lossless': pil('.webp', lossless=True),
+            'FITS': ('.fits', b.getvalue()), 'FITS, Rice': tiled('RICE_1', flux[1]),
+            'FITS, tiles by gzip': tiled('GZIP_2', flux), 'FITS, HCOMPRESS': tiled('HCOMPRESS_1', flux[1]),
+            'FITS, PLIO': tiled('PLIO_1', a[..., 1].astype('int16')),
+            'FITS, gzip': ('.fits.gz', gzip.compress(b.getvalue())),
             'FITS, damaged and then packed': ('.fits.gz', b.getvalue())}
 
 
@@ -136,8 +139,9 @@ def main():
         mine = [f for f in found if f[0] == kind]
         said = Counter(f[2] for f in mine)
         leaks = {k: v for k, v in said.items() if k not in ('read', 'refused')}
-        row = {'format': kind, 'seed': a.seed, 'files': len(mine), 'read': said['read'], 'refused': said['refused'], 'leaks': sum(leaks.values()),
-               'slowest': round(max((f[3] for f in mine), default=0), 3), 'over 2 s': sum(f[3] > 2 for f in mine), 'of': a.n}
+        row = {'format': kind, 'seed': a.seed, 'of': a.n, 'files': len(mine), 'read': said['read'],
+               'refused': said['refused'], 'leaks': sum(leaks.values()), 'over 2 s': sum(f[3] > 2 for f in mine),
+               'slowest': round(max((f[3] for f in mine), default=0), 3)}
         print(row, leaks or '', [f[1] for f in mine if f[2] in leaks or f[3] > 2][:5], flush=True)
         results.keep(row, a.out, key=('format', 'seed'), script='benchmarks/mutated_pictures.py', ended=len(died))
     print(f'{len(found)} files, {len(died)} batches ended a process: first files {died[:5]}')

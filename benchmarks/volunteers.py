@@ -85,7 +85,9 @@ def vote_noise(cum):
         if k == 'all': joint = torch.where(mask, both, joint)
         elif k == 'a': joint = torch.where(mask, m[:, None].expand(37, 37), joint)
         elif k == 'b': joint = torch.where(mask, m[None].expand(37, 37), joint)
-        elif k: z = cum/(cum[:, [at(k)]]+1e-9).sqrt(); joint = torch.where(mask, z.T@z/len(z), joint)
+        elif k:
+            z = cum/(cum[:, [at(k)]]+1e-9).sqrt()
+            joint = torch.where(mask, z.T@z/len(z), joint)
     return (joint-both)/VOTES
 
 def losses(cond, cum, real, T):

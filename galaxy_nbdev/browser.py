@@ -45,10 +45,14 @@ def vote_bars(
     "A galaxy's votes as small bars."
     lines = []
     for q in questions:
-        if len(questions) > 1: lines.append(f'<b>{q.number} {html.escape(q.slug.replace("-", " "))}</b>' + ('' if row[q.classes].notna().any() else ': not asked'))
-        lines += [f'<span style="display:inline-block;background:{question_colour(q.number)};height:8px;width:{width*row[c]:.0f}px"></span> {html.escape(a)} {row[c]:.2f}'
+        if len(questions) > 1:
+            lines.append(f'<b>{q.number} {html.escape(q.slug.replace("-", " "))}</b>'
+                         + ('' if row[q.classes].notna().any() else ': not asked'))
+        bar = f'display:inline-block;background:{question_colour(q.number)};height:8px'
+        lines += [f'<span style="{bar};width:{width*row[c]:.0f}px"></span> {html.escape(a)} {row[c]:.2f}'
                   for c, a in zip(q.classes, q.answers) if row[c] > 0]
-    return '<div style="font-size:10px;line-height:12px;white-space:nowrap;overflow:hidden">' + '<br>'.join(lines) + '</div>'
+    style = 'font-size:10px;line-height:12px;white-space:nowrap;overflow:hidden'
+    return f'<div style="{style}">' + '<br>'.join(lines) + '</div>'
 
 # %% ../nbs/foundations/browser.ipynb #eccadd75
 class GalaxyBrowser:
@@ -90,21 +94,33 @@ def _widgets(self:GalaxyBrowser):
     known = [(f'{q.number} {q.text}', q.number) for q in QUESTIONS if self.shares[q.classes[0]].notna().any()]
     self.question = w.Dropdown(options=known, description='question', layout=w.Layout(width='60%'))
     self.answer = w.Dropdown(description='answer', options=self._answers())
-    self.range = w.FloatRangeSlider(value=(0, 1), min=0, max=1, step=.01, description='fraction', continuous_update=False)
-    self.least = w.BoundedIntText(value=0 if self.votes is None else 10, min=0, max=10_000, description='votes >=', disabled=self.votes is None, layout=w.Layout(width='180px'))
-    self.sort = w.Dropdown(options=[s for s in SORTS if s != 'most votes' or self.votes is not None], description='sort')
-    self.back, self.on, self.drop = (w.Button(description=d, layout=w.Layout(width='90px')) for d in ('< back', 'next >', 'drop last'))
-    self.status, self.css, self.detail = w.HTML(), w.HTML(), w.HTML('Click a galaxy to see its whole tree and to keep it.')
-    self.pictures = [w.Button(layout=w.Layout(width=f'{self.size}px', height=f'{self.size}px', padding='0')) for _ in range(self.per_page)]
+    self.range = w.FloatRangeSlider(value=(0, 1), min=0, max=1, step=.01, description='fraction',
+                                    continuous_update=False)
+    self.least = w.BoundedIntText(value=0 if self.votes is None else 10, min=0, max=10_000, description='votes >=',
+                                  disabled=self.votes is None, layout=w.Layout(width='180px'))
+    self.sort = w.Dropdown(options=[s for s in SORTS if s != 'most votes' or self.votes is not None],
+                           description='sort')
+    self.back, self.on, self.drop = (w.Button(description=d, layout=w.Layout(width='90px'))
+                                     for d in ('< back', 'next >', 'drop last'))
+    self.status, self.css = w.HTML(), w.HTML()
+    self.detail = w.HTML('Click a galaxy to see its whole tree and to keep it.')
+    self.pictures = [w.Button(layout=w.Layout(width=f'{self.size}px', height=f'{self.size}px', padding='0'))
+                     for _ in range(self.per_page)]
     self.bars = [w.HTML(layout=w.Layout(width=f'{self.size}px', overflow='hidden')) for _ in self.pictures]
     self._mark = f'galaxy-{id(self):x}'
-    for k, b in enumerate(self.pictures): b.add_class(f'{self._mark}-{k}'); b.on_click(lambda _, k=k: self.click(k))
+    for k, b in enumerate(self.pictures):
+        b.add_class(f'{self._mark}-{k}')
+        b.on_click(lambda _, k=k: self.click(k))
     self.question.observe(lambda _: self._ask(), 'value')
     for control in (self.answer, self.range, self.least, self.sort): control.observe(lambda _: self._filter(), 'value')
-    for button, act in ((self.back, lambda _: self.turn(-1)), (self.on, lambda _: self.turn(1)), (self.drop, lambda _: self._drop())): button.on_click(act)
-    grid = w.GridBox([w.VBox([p, b]) for p, b in zip(self.pictures, self.bars)], layout=w.Layout(grid_template_columns=f'repeat(auto-fill, {self.size+6}px)', flex='1 1 auto'))
+    for button, act in ((self.back, lambda _: self.turn(-1)), (self.on, lambda _: self.turn(1)),
+                        (self.drop, lambda _: self._drop())):
+        button.on_click(act)
+    grid = w.GridBox([w.VBox([p, b]) for p, b in zip(self.pictures, self.bars)],
+                     layout=w.Layout(grid_template_columns=f'repeat(auto-fill, {self.size+6}px)', flex='1 1 auto'))
     self.box = w.VBox([w.HBox([self.question, self.answer]), w.HBox([self.range, self.least, self.sort]),
-                       w.HBox([self.back, self.on, self.drop, self.status]), w.HBox([grid, w.Box([self.detail], layout=w.Layout(flex='0 0 260px'))]), self.css])
+                       w.HBox([self.back, self.on, self.drop, self.status]),
+                       w.HBox([grid, w.Box([self.detail], layout=w.Layout(flex='0 0 260px'))]), self.css])
 
 # %% ../nbs/foundations/browser.ipynb #5a92e66b
 @patch
@@ -125,7 +141,8 @@ def _ask(self:GalaxyBrowser):
 def _filter(self:GalaxyBrowser):
     "Find the galaxies that the controls ask for, and show the first page."
     votes = None if self.votes is None else self.votes[self.question.value].to_numpy()
-    self.found = find_galaxies(self.shares[self.answer.value].to_numpy(), votes, *self.range.value, self.least.value, self.sort.value)
+    self.found = find_galaxies(self.shares[self.answer.value].to_numpy(), votes, *self.range.value, self.least.value,
+                               self.sort.value)
     self.page = 0
     self._draw()
 
@@ -191,18 +208,21 @@ def _draw(self:GalaxyBrowser):
 @patch
 def _say(self:GalaxyBrowser):
     "How many galaxies were found and kept."
-    self.status.value = f'{len(self.found):,} of {len(self.df):,} galaxies, page {self.page+1:,} of {self.pages:,}; kept {len(self._kept)}'
+    self.status.value = (f'{len(self.found):,} of {len(self.df):,} galaxies, page {self.page+1:,} of {self.pages:,}; '
+                         f'kept {len(self._kept)}')
 
 # %% ../nbs/foundations/browser.ipynb #96f13f5a
 @patch
 def figure(self:GalaxyBrowser)->plt.Figure: # the pictures of this page with the fraction of the answer
     "The page that the browser shows, as a still figure."
-    fig, axs = small_panels(max(1, len(self.shown)), 6, 1.65, left=.05, bottom=.05, title=.35, between=.08, FigureClass=Sheet)
+    fig, axs = small_panels(max(1, len(self.shown)), 6, 1.65, left=.05, bottom=.05, title=.35, between=.08,
+                            FigureClass=Sheet)
     for ax, i in zip(axs, self.shown):
         show_galaxy(ax, self.df.path[i], thumbnail)
         ax.set_title(f'{literal(self.df.galaxy_id[i])}\n{self.shares[self.answer.value][i]:.2f}', fontsize=7, pad=2)
     if not len(self.shown): axs[0].set_axis_off()
-    fig.suptitle(f'{WORDS[self.answer.value]}, {self.sort.value}: page {self.page+1} of {self.pages}, {data_title(self.df)}')
+    fig.suptitle(f'{WORDS[self.answer.value]}, {self.sort.value}: page {self.page+1} of {self.pages}, '
+                 f'{data_title(self.df)}')
     return fig
 
 # %% ../nbs/foundations/browser.ipynb #c5354660
@@ -217,12 +237,15 @@ class ErrorBrowser:
         import ipywidgets as w
         self.p, self.y = metrics.paired_by_id(pred, df)
         self.paths, self.per_page, self.page = df.set_index('galaxy_id').path, per_page, 0
-        self.column = w.Dropdown(options=[('all classes', '')]+[(f'{c[5:]} {ANSWERS.answer[c]}', c) for c in self.p], description='class')
+        self.column = w.Dropdown(options=[('all classes', '')]+[(f'{c[5:]} {ANSWERS.answer[c]}', c) for c in self.p],
+                                 description='class')
         self.order = w.Dropdown(options=self.ORDERS[:2], description='order')
         self.back, self.on = (w.Button(description=d, layout=w.Layout(width='90px')) for d in ('< back', 'next >'))
         self.status, self.sheet = w.HTML(), w.Image(format='jpeg', layout=w.Layout(max_width='100%'))
-        self.column.observe(lambda _: self._choose(), 'value'); self.order.observe(lambda _: self.turn(-self.page), 'value')
-        self.back.on_click(lambda _: self.turn(-1)); self.on.on_click(lambda _: self.turn(1))
+        self.column.observe(lambda _: self._choose(), 'value')
+        self.order.observe(lambda _: self.turn(-self.page), 'value')
+        self.back.on_click(lambda _: self.turn(-1))
+        self.on.on_click(lambda _: self.turn(1))
         self.box = w.VBox([w.HBox([self.column, self.order, self.back, self.on]), self.status, self.sheet])
         self._draw()
 
@@ -239,8 +262,10 @@ class ErrorBrowser:
     @property
     def found(self)->pd.Series: # error by galaxy_id, in the order chosen: signed for a class, else the RMSE
         c = self.column.value
-        e = (self.p[c]-self.y[c]).dropna() if c else pd.Series(np.sqrt(np.nanmean((self.p-self.y)**2, axis=1)), self.p.index)
-        return e.loc[{'worst': -e.abs(), 'best': e.abs(), 'too much': -e, 'too little': e}[self.order.value].sort_values(kind='stable').index]
+        e = (self.p[c]-self.y[c]).dropna() if c else pd.Series(np.sqrt(np.nanmean((self.p-self.y)**2, axis=1)),
+                                                               self.p.index)
+        return e.loc[{'worst': -e.abs(), 'best': e.abs(), 'too much': -e,
+                      'too little': e}[self.order.value].sort_values(kind='stable').index]
 
 # %% ../nbs/foundations/browser.ipynb #8e27089b
 @patch
@@ -269,4 +294,5 @@ def _draw(self:ErrorBrowser):
     "Show this page."
     b = io.BytesIO(); self.figure().savefig(b, format='jpeg', dpi=100)
     self.sheet.value = b.getvalue()
-    self.status.value = f'{len(self.found):,} galaxies, page {self.page+1} of {max(1, -(-len(self.found)//self.per_page)):,}'
+    pages = max(1, -(-len(self.found)//self.per_page))
+    self.status.value = f'{len(self.found):,} galaxies, page {self.page+1} of {pages:,}'

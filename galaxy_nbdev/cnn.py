@@ -29,7 +29,6 @@ def n_parameters(
     "How many numbers training may change."
     return sum(w.numel() for w in model.parameters() if w.requires_grad)
 
-# %% ../nbs/03_cnn.ipynb #541097f9
 def layer_table(
     model:nn.Module,        # a network of layers in a row
     size:int=64             # side of the input image, pixels
@@ -40,7 +39,8 @@ def layer_table(
     leaves = [m for m in model.modules() if not list(m.children())]
     for m in leaves: hooks.append(m.register_forward_hook(note))
     was = model.training
-    model.eval()(next(model.parameters()).new_zeros(1, 3, size, size)); model.train(was)
+    model.eval()(next(model.parameters()).new_zeros(1, 3, size, size))
+    model.train(was)
     for h in hooks: h.remove()
     return pd.DataFrame(rows, columns=['layer', 'output', 'parameters'])
 
@@ -65,9 +65,11 @@ def convnet(
     dropout:float=.5                # before the last layer
 )->nn.Module:                       # (n, 3, size, size) -> (n, n_out) logits
     "Convolutions of 3 × 3 with doubling channels, a dense layer of 128, the outputs."
-    layers = [m for a, b in zip((3, *widths), widths) for m in (nn.Conv2d(a, b, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))]
+    layers = [m for a, b in zip((3, *widths), widths)
+              for m in (nn.Conv2d(a, b, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))]
     side = size//2**len(widths)
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1]*side*side, 128), nn.ReLU(), nn.Dropout(dropout), nn.Linear(128, n_out))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1]*side*side, 128), nn.ReLU(), nn.Dropout(dropout),
+                         nn.Linear(128, n_out))
 
 # %% ../nbs/03_cnn.ipynb #8d93aa77
 def alexnet(

@@ -31,7 +31,9 @@ class _Stopped(KeyboardInterrupt):
 @contextmanager
 def _signals():
     "Turn the first SIGINT or SIGTERM into `_Stopped`; the second ends the process."
-    if threading.current_thread() is not threading.main_thread(): yield; return
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     def stop(number, _):
         for s in before: signal.signal(s, signal.SIG_DFL)
         raise _Stopped(number)
@@ -128,7 +130,8 @@ def galaxy_train(
     seed:int=0,             # of training
     settings:str='{}'       # for the architecture, as JSON: '{"depth": 50}'
 ):
-    "Train on four fifths of a data set, leave a run folder. On several GPUs: accelerate launch $(which galaxy_train) ..."
+    """Train on four fifths of a data set, leave a run folder. On several GPUs: accelerate launch $(which
+    galaxy_train) ..."""
     from galaxy_nbdev import files, learner, profile, runs, sources
     from galaxy_nbdev.dataloaders import GalaxyDataLoaders
     _numbers(epochs=epochs, size=size, crop=crop, bs=bs, n=n)

@@ -507,7 +507,8 @@ def _some(columns): return ', '.join(map(str, list(columns)[:12])) + (' ...' if 
 def _check_labels(df, vocab):
     "The catalogue; raises `ValueError` where these columns are no labels."
     others = [k for k in map(str, df) if k not in CLASSES]
-    near = [f'{m} for {c}' for c in vocab or CLASSES if c not in df for m in get_close_matches(c.lower(), others, 1, .8)]
+    lacking = [c for c in vocab or CLASSES if c not in df]
+    near = [f'{m} for {c}' for c in lacking for m in get_close_matches(c.lower(), others, 1, .8)]
     hint = f'; near misses: {_some(near)}: rename them, df.rename(columns=...)' if near else ''
     if not vocab:
         raise ValueError(f'the catalogue has no labels: none of its columns is one of Galaxy Zoo 2\'s classes '
@@ -542,7 +543,7 @@ class GalaxyDataLoaders(DataLoaders):
     def from_catalogue(cls,
         df:pd.DataFrame,        # a catalogue
         split:pd.Series=None,   # by galaxy_id: True where held out, or 'train'/'valid'/'test'; None: 80/20, seed 0
-        source:str='auto',      # 'store': whole batches from a store; 'files': each image; 'auto': files where the disk is full
+        source:str='auto',      # 'store': batches from a store; 'files'; 'auto': files where the disk is full
         store=None,             # folder of the store; None: under `profile.home()`, named by what it is made of
         size:int=64,            # side of the network's input, pixels
         crop:int|None=212,      # side of the central square, pixels of the source image
@@ -551,9 +552,9 @@ class GalaxyDataLoaders(DataLoaders):
         scheme=None,            # in place of `vocab`: labels made of the votes, as `schema.make_labels` takes it
         rule:str='report',      # of the scheme
         augment=True,           # True: `GalaxyAugment()`; a list of batch transforms; False: none
-        weights=None,           # how often each galaxy is drawn in training, say `rarity_weights(df)`; None: once an epoch
+        weights=None,           # how often each galaxy is drawn, say `rarity_weights(df)`; None: once an epoch
         counts:bool=False,      # True: the votes of each answer as a second target, for the likelihood of the votes
-        stats=None,             # mean and deviation of R, G, B as an encoder expects them; None: the training galaxies' own
+        stats=None,             # mean and deviation of R, G, B for an encoder; None: the training galaxies' own
         **kwargs                # for fastai's `dataloaders`: num_workers, device, ...
     ):
         "Loaders of a catalogue; raises `ValueError` where the split, the labels or the catalogue do not serve."
@@ -648,6 +649,7 @@ def draw_results(
     if ctxs: plt.gcf().legend(*ctxs[0][1].get_legend_handles_labels(), loc='outside lower center', ncols=2)
     return ctxs
 
+# %% ../nbs/02_dataloaders.ipynb #1635da5e
 @patch
 def show_batch(self:GalaxyDL, b=None, max_n=8, ctxs=None, show=True, unique=False, **kwargs):
     "As fastai's; drawn here, since what fastai's dispatch chooses depends on what was imported last."

@@ -81,7 +81,8 @@ def volunteers(self:Score)->pd.DataFrame: # by question, and overall: n, low, hi
 def compare(self:Score,
     other           # `Score` of another model, for the same galaxies
 )->pd.DataFrame:    # one row a headline: a, b, change, low, high (95 %)
-    "What changes with the other model, on the same draws of the same galaxies; raises as `metrics.compare_predictions`."
+    """What changes with the other model, on the same draws of the same galaxies; raises as
+    `metrics.compare_predictions`."""
     return metrics.compare_predictions(self.pred, other.pred, self.df, self.n_votes)
 
 # %% ../nbs/06_evaluation.ipynb #ac2fd1d2
@@ -319,7 +320,8 @@ def ensemble_table(
     if set(CLASSES) & set(second[best]) == {c for k in by.index for c in QUESTIONS[k-1].classes}:
         words = ', '.join(f'{n} {k}' for n, k in by.groupby(by).size().items())
         made['question by question'] = cascade({k: second[n] for k, n in by.items()}), words
-    compared = lambda q: metrics.compare_predictions(second[best], q, df, metrics.assumed_votes(df)[0], draws).loc['rmse']
+    compared = lambda q: metrics.compare_predictions(second[best], q, df, metrics.assumed_votes(df)[0],
+                                                     draws).loc['rmse']
     rows = {name: [*compared(q)[['b', 'change', 'low', 'high']], of] for name, (q, of) in made.items()}
     return pd.DataFrame.from_dict(rows, orient='index', columns=['rmse', 'change', 'low', 'high', 'made_of'])
 

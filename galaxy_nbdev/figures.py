@@ -22,17 +22,19 @@ SEQUENTIAL, DIVERGING = 'cividis', 'RdBu_r'
 
 # %% ../nbs/foundations/figures.ipynb #ad096bd7
 def style()->list: # eight colours, '#rrggbb', those of Okabe and Ito
-    "Draw everything from here on in the project's style: colours that the colour-blind tell apart, on an opaque ground that suits a light and a dark page."
+    """Draw everything from here on in the project's style: colours that the colour-blind tell apart, on an opaque
+    ground that suits a light and a dark page."""
     mpl.rcParams.update({
         'figure.figsize': (8, 3), 'figure.dpi': 100, 'figure.facecolor': 'white', 'savefig.facecolor': 'white',
-        'figure.constrained_layout.use': True, 'font.size': 9, 'axes.titlesize': 9, 'axes.labelsize': 9, 'figure.titlesize': 10, 'figure.labelsize': 9,
+        'figure.constrained_layout.use': True, 'font.size': 9, 'axes.titlesize': 9, 'axes.labelsize': 9,
+        'figure.titlesize': 10, 'figure.labelsize': 9,
         'xtick.labelsize': 8, 'ytick.labelsize': 8, 'legend.fontsize': 8, 'legend.frameon': False,
         'axes.spines.top': False, 'axes.spines.right': False, 'axes.prop_cycle': mpl.cycler(color=PALETTE),
         'axes.edgecolor': '#555555', 'text.color': '#222222', 'image.cmap': SEQUENTIAL})
     return PALETTE
 
 # %% ../nbs/foundations/figures.ipynb #2a25dd8b
-ANSWER, QUESTION = ANSWERS.answer.to_dict(), ANSWERS.question.to_dict()  # class: its answer in words, the number of its question
+ANSWER, QUESTION = ANSWERS.answer.to_dict(), ANSWERS.question.to_dict()  # of a class: its answer, its question
 WORDS = {c: f'{c[5:]} {a}' for c, a in ANSWER.items()} # '7.3 cigar'
 
 # %% ../nbs/foundations/figures.ipynb #b1144d7b
@@ -64,13 +66,15 @@ def data_title(
     df:pd.DataFrame     # a catalogue
 )->str:                 # 'simulated survey, raw votes, n = 2,000'; 'catalogue without a name' where its attrs are lost
     "What a figure says of its data."
-    what = literal(f'{df.attrs["source"]}, {df.attrs["kind"]} votes') if {'source', 'kind'} <= set(df.attrs) else 'catalogue without a name'
+    what = literal(f'{df.attrs["source"]}, {df.attrs["kind"]} votes') if {'source',
+        'kind'} <= set(df.attrs) else 'catalogue without a name'
     return f'{what}, n = {len(df):,}'
 
 # %% ../nbs/foundations/figures.ipynb #84ce25ac
 def _picture(fig, **how):
     "A figure as RGB, on an opaque ground."
-    b = io.BytesIO(); fig.savefig(b, format='png', dpi=fig.dpi, facecolor='white', **how)
+    b = io.BytesIO()
+    fig.savefig(b, format='png', dpi=fig.dpi, facecolor='white', **how)
     return Image.open(b).convert('RGB')
 
 # %% ../nbs/foundations/figures.ipynb #340b24b8
@@ -85,7 +89,8 @@ class Drawing(plt.Figure):
     "A figure of lines, words and few colours: a notebook keeps it as a PNG of 256 colours, a third of the size."
     def _ipython_display_(self):
         im = _picture(self, bbox_inches='tight')
-        _keep(im.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE), format='png', optimize=True)
+        _keep(im.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE), format='png',
+              optimize=True)
 
 # %% ../nbs/foundations/figures.ipynb #246757a0
 class Sheet(plt.Figure):

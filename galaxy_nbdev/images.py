@@ -47,7 +47,9 @@ def _bytes_in_parquet(shard, row): # bytes
     date = os.stat(shard).st_mtime_ns
     try:
         for g, n in enumerate(_group_sizes(shard, date)):
-            if row >= n: row -= n; continue
+            if row >= n:
+                row -= n
+                continue
             cell = _group(shard, date, g)[row].as_py()
             cell = cell.get('bytes') if isinstance(cell, dict) else cell
             return cell if isinstance(cell, bytes) else b''
@@ -73,7 +75,8 @@ def _group(shard, date, g): # pyarrow ChunkedArray
     with pq.ParquetFile(shard) as f:
         parts = [f.metadata.row_group(g).column(k) for k in range(f.metadata.num_columns)]
         size = sum(c.total_uncompressed_size for c in parts if c.path_in_schema.split('.')[0] == 'image')
-        if size > MAX_GROUP: raise ValueError(f'a row group with {size:,} bytes of images, more than the {MAX_GROUP:,} that are read')
+        if size > MAX_GROUP:
+            raise ValueError(f'a row group with {size:,} bytes of images, more than the {MAX_GROUP:,} that are read')
         return f.read_row_group(g, columns=['image'])['image']
 
 # %% ../nbs/foundations/images.ipynb #f0c71376
@@ -91,7 +94,7 @@ def is_picture(
 
 # %% ../nbs/foundations/images.ipynb #7b729724
 def open_image(
-    path:str|Path   # a JPEG, PNG, TIFF, WebP or FITS file, or 'shard.parquet#row' (column `image`, bytes of one of these)
+    path:str|Path   # a JPEG, PNG, TIFF, WebP or FITS file, or 'shard.parquet#row' (column `image`: their bytes)
 )->Image.Image:     # RGB, turned as its EXIF note says
     "The picture of one galaxy; raises `FileNotFoundError`, or `ValueError` for what cannot be decoded."
     return decode(path)[0]
@@ -104,7 +107,9 @@ def decode(
 )->tuple:           # RGB picture, its full (width, height), the file's own mode
     "A picture and what its header said; raises as `open_image`."
     try: return _decoded(read_bytes(path) if data is None else data, shrink)
-    except FileNotFoundError: raise FileNotFoundError(f'no image at {path}: check the folder, or drop the galaxy with cleaning.clean') from None
+    except FileNotFoundError:
+        remedy = 'check the folder, or drop the galaxy with cleaning.clean'
+        raise FileNotFoundError(f'no image at {path}: {remedy}') from None
     except Exception as e:      # decoders raise whatever a damaged file makes them meet
         raise ValueError(f'{path} is no readable image ({_words(e)}): drop the galaxy with cleaning.clean') from e
 
@@ -117,7 +122,8 @@ def _decoded(data, shrink): # as `decode`
         return im, im.size, im.mode
     with Image.open(io.BytesIO(data), formats=FORMATS) as im:
         _bounded(*im.size)
-        if im.format == 'JPEG' and data.count(b'\xff\xda') > MAX_SCANS: raise ValueError(f'a JPEG in more than {MAX_SCANS} passes')
+        if im.format == 'JPEG' and data.count(b'\xff\xda') > MAX_SCANS:
+            raise ValueError(f'a JPEG in more than {MAX_SCANS} passes')
         full, mode, turn = im.size, im.mode, _TURNS.get(_orientation(im))
         if (n := shrink(*full) if shrink else 1) > 1: im.draft('RGB', (im.width//n, im.height//n))
         im.load()
@@ -127,13 +133,16 @@ def _decoded(data, shrink): # as `decode`
 
 def _bounded(width, height, planes=1):
     "Raise for a picture too large, or too long, to be decoded."
-    if width*height*planes > MAX_PIXELS: raise ValueError(f'{width} x {height} pixels{f" in {planes} planes" if planes > 1 else ""}, more than {MAX_PIXELS:,}')
-    if max(width, height) > MAX_RATIO*min(width, height): raise ValueError(f'{width} x {height} pixels: one side is more than {MAX_RATIO} times the other')
+    if width*height*planes > MAX_PIXELS:
+        raise ValueError(f'{width} x {height} pixels{f" in {planes} planes" if planes > 1 else ""}, more than '
+                         f'{MAX_PIXELS:,}')
+    if max(width, height) > MAX_RATIO*min(width, height):
+        raise ValueError(f'{width} x {height} pixels: one side is more than {MAX_RATIO} times the other')
 
 # %% ../nbs/foundations/images.ipynb #00ba6e3a
 _MIRRORS = Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM
-_TURNS = {2: _MIRRORS[0], 3: Image.Transpose.ROTATE_180, 4: _MIRRORS[1], 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270,
-          7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+_TURNS = {2: _MIRRORS[0], 3: Image.Transpose.ROTATE_180, 4: _MIRRORS[1], 5: Image.Transpose.TRANSPOSE,
+          6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
 
 def _orientation(im): # int
     "The EXIF orientation, 1 where there is none or it is damaged; Pillow turns a TIFF by itself."
@@ -148,12 +157,14 @@ def _unpacked(data): # bytes
 
 # %% ../nbs/foundations/images.ipynb #9173c245
 def to_rgb8(
-    a               # array (height, width), (height, width, 1) or (height, width, 3): uint8, uint16, or floats from 0 to 1
+    a               # array (height, width) or (height, width, 1 or 3): uint8, uint16, or floats from 0 to 1
 )->np.ndarray:      # (height, width, 3) uint8
-    "Pixels of any depth in 8 bits; raises `ValueError` for another shape or type, for flux, and where every pixel is NaN."
+    """Pixels of any depth in 8 bits; raises `ValueError` for another shape or type, for flux, and where every pixel
+    is NaN."""
     a = np.asarray(a)
     if a.ndim == 2: a = a[..., None]
-    if a.ndim != 3 or a.shape[2] not in (1, 3) or 0 in a.shape: raise ValueError(f'an array of shape {a.shape}: (height, width) or (height, width, 3) is needed')
+    if a.ndim != 3 or a.shape[2] not in (1, 3) or 0 in a.shape:
+        raise ValueError(f'an array of shape {a.shape}: (height, width) or (height, width, 3) is needed')
     if a.dtype.kind == 'f': a = _from_floats(a)
     elif (a.dtype.kind, a.dtype.itemsize) == ('u', 2): a = ((a.astype('uint32')+128)//257).astype('uint8')
     if a.dtype != 'uint8': raise ValueError(f'pixels of type {a.dtype}: uint8, uint16 or floats from 0 to 1 are needed')
@@ -164,7 +175,8 @@ def _from_floats(a): # uint8
     if np.isnan(a).all(): raise ValueError('no data: every pixel is NaN')
     low, high = np.nanmin(a), np.nanmax(a)
     if low < 0 or high > 1:
-        raise ValueError(f'floating-point pixels from {low:.4g} to {high:.4g}: 0 is black and 1 is white; divide by the white, or give flux to images.asinh_stretch')
+        raise ValueError(f'floating-point pixels from {low:.4g} to {high:.4g}: 0 is black and 1 is white; divide by '
+                         f'the white, or give flux to images.asinh_stretch')
     return (np.nan_to_num(a)*255).round().astype('uint8')
 
 # %% ../nbs/foundations/images.ipynb #d7d448a8
@@ -182,25 +194,30 @@ def _flux(data): # (bands, h, w) float32
     from astropy.io import fits
     with fits.open(io.BytesIO(data), memmap=False) as f:
         image = next((h for h in itertools.islice(f, 64) if h.is_image and len(h.shape) in (2, 3)), None)
-        if image is None or image.shape[:-2] not in ((), (1,), (3,)): raise ValueError(f'one plane or three are needed, it has {image if image is None else image.shape}')
+        if image is None or image.shape[:-2] not in ((), (1,), (3,)):
+            raise ValueError(f'one plane or three are needed, it has {image if image is None else image.shape}')
         _bounded(*image.shape[:-3:-1], math.prod(image.shape[:-2]))
-        if math.prod(getattr(image, 'tile_shape', (1,))) > MAX_PIXELS: raise ValueError('its tiles are larger than a picture may be')
-        if getattr(image, 'compression_type', '') == 'HCOMPRESS_1': raise ValueError('packed by HCOMPRESS: unpack it with funpack')
+        if math.prod(getattr(image, 'tile_shape', (1,))) > MAX_PIXELS:
+            raise ValueError('its tiles are larger than a picture may be')
+        if getattr(image, 'compression_type', '') == 'HCOMPRESS_1':
+            raise ValueError('packed by HCOMPRESS: unpack it with funpack')
         return np.asarray(image.data, 'float32').reshape(-1, *image.shape[-2:])[:, ::-1]
 
 # %% ../nbs/foundations/images.ipynb #1f27a986
 def asinh_stretch(
-    planes:np.ndarray,  # (1 or 3, h, w) flux in any unit, bands from blue to red; NaN or a block of zeros: no data, shown as sky
+    planes:np.ndarray,  # (1 or 3, h, w) flux in any unit, blue to red; NaN or a block of zeros: no data, shown as sky
     noise:float=.03,    # what the noise of a pixel becomes, as a share of white
     sky:float=.015,     # what the sky becomes, as a share of white
     q:float=8.          # softening: larger shows fainter light
 )->np.ndarray:          # (h, w, 3) uint8
-    "Flux as a colour picture, its faint and its bright parts visible at once (Lupton et al. 2004); raises `ValueError` for a band without data."
+    """Flux as a colour picture, its faint and its bright parts visible at once (Lupton et al. 2004); raises
+    `ValueError` for a band without data."""
     planes = np.asarray(planes, 'float32')
     known = np.isfinite(planes) & ~_margin(planes)
     if not known.any((1, 2)).all(): raise ValueError('no data: every pixel of a band is NaN or 0')
     with np.errstate(all='ignore'):
-        rgb = np.stack([_above_sky(p, k)*np.float32(noise)+np.float32(sky) for p, k in zip(planes[::-1], known[::-1])], -1)
+        light = [_above_sky(p, k) for p, k in zip(planes[::-1], known[::-1])]
+        rgb = np.stack(light, -1)*np.float32(noise)+np.float32(sky)
         mean = np.maximum(rgb.mean(-1, keepdims=True), 1e-6)
         rgb = np.broadcast_to(rgb*(np.arcsinh(mean*q)/(q*mean)), (*rgb.shape[:2], 3))
         return np.nan_to_num(rgb/np.maximum(rgb.max(-1, keepdims=True), 1)*255).clip(0, 255).astype('uint8')
@@ -232,10 +249,14 @@ def crop_resize(
     crop:int|None=212,  # side of the central square that is kept, pixels; None: all of it
     size:int|None=64    # side of the result, pixels; None: not resized
 )->Image.Image:         # square, `size` pixels wide
-    "The central part of a picture, antialiased; raises `ValueError` where the picture is smaller than the crop, or crop or size is below 1."
-    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
+    """The central part of a picture, antialiased; raises `ValueError` where the picture is smaller than the crop, or
+    crop or size is below 1."""
+    profile.in_range(crop, 'crop', 1, 10_000)
+    profile.in_range(size, 'size', 1, 10_000)
     if crop:
-        if min(im.size) < crop: raise ValueError(f'a picture of {im.width} x {im.height} pixels is smaller than the crop of {crop}: give a smaller crop, or None for all of it')
+        if min(im.size) < crop:
+            raise ValueError(f'a picture of {im.width} x {im.height} pixels is smaller than the crop of {crop}: give '
+                             f'a smaller crop, or None for all of it')
         x, y = (im.width-crop)//2, (im.height-crop)//2
         im = im.crop((x, y, x+crop, y+crop))
     return im.resize((size, size), Image.LANCZOS) if size and im.size != (size, size) else im
@@ -257,7 +278,8 @@ def open_crop(
     size:int|None=64    # side of the result, pixels; None: not resized
 )->Image.Image:         # RGB, `size` pixels wide
     "`crop_resize(open_image(path), crop, size)`, decoded at a reduced scale where that suffices; raises as both do."
-    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
+    profile.in_range(crop, 'crop', 1, 10_000)
+    profile.in_range(size, 'size', 1, 10_000)
     def shrink(w, h): return (crop or min(w, h))//size if size and min(w, h) >= (crop or 0) else 1
     im, (w, h), _ = decode(path, shrink)
     try:
@@ -277,14 +299,18 @@ def in_parallel(
 ):
     "Yields `f` of each item in order; an error in a worker is raised here, and `OSError` where a worker died."
     bar = partial(tqdm, total=len(items), desc=desc, leave=False, delay=2, disable=desc is None)
-    if workers is None: workers = min(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(), 32)
-    if workers < 2 or len(items) < 2*chunksize or multiprocessing.current_process().daemon: yield from bar(map(f, items)); return
+    if workers is None:
+        workers = min(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(), 32)
+    if workers < 2 or len(items) < 2*chunksize or multiprocessing.current_process().daemon:
+        yield from bar(map(f, items))
+        return
     start = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
     try:
         with ProcessPoolExecutor(workers, mp_context=start, initializer=_end_with_parent) as pool:
             yield from bar(pool.map(f, items, chunksize=chunksize))
     except BrokenProcessPool as e:
-        raise OSError(f'a worker process ended without a word{f" ({desc})" if desc else ""}, perhaps for want of memory: call again with workers=0') from e
+        raise OSError(f'a worker process ended without a word{f" ({desc})" if desc else ""}, perhaps for want of '
+                      f'memory: call again with workers=0') from e
 
 # %% ../nbs/foundations/images.ipynb #62375c5a
 def _end_with_parent():
@@ -303,7 +329,8 @@ class ImageStore:
     ):
         "Raises `FileNotFoundError` where the store is missing or unfinished, `ValueError` where it is damaged."
         self.path = Path(dest)
-        if not (self.path/'manifest.json').exists(): raise FileNotFoundError(f'no finished image store at {self.path}: make it with build_store')
+        if not (self.path/'manifest.json').exists():
+            raise FileNotFoundError(f'no finished image store at {self.path}: make it with build_store')
         try:
             self.manifest = read_json(self.path/'manifest.json')
             self.images = np.load(self.path/'images.npy', mmap_mode='r')     # (n, size, size, 3) uint8
@@ -313,10 +340,13 @@ class ImageStore:
             whole = self.images.shape == (n, size, size, 3) and self.images.dtype == 'uint8' and len(table) == n
         except Exception as e: whole, why = False, _words(e)
         else: why = 'its parts are of different lengths'
-        if not whole: raise ValueError(f'the image store {self.path} is damaged ({why}): remove this folder and build it again')
+        if not whole:
+            raise ValueError(f'the image store {self.path} is damaged ({why}): remove this folder and build it again')
 
     def __len__(self): return len(self.ids)
-    def __repr__(self): return f'ImageStore of {len(self):,} galaxies, {self.manifest["size"]} px from the central {self.manifest["crop"]}'
+    def __repr__(self):
+        size, crop = self.manifest['size'], self.manifest['crop']
+        return f'ImageStore of {len(self):,} galaxies, {size} px from the central {crop}'
 
 # %% ../nbs/foundations/images.ipynb #d75be29f
 def store_rows(
@@ -326,7 +356,8 @@ def store_rows(
     "Where these galaxies lie in the store; raises `ValueError` naming the first that is not in it."
     rows = store.ids.get_indexer(pd.Index(ids))
     if (rows < 0).any():
-        raise ValueError(f'galaxy {list(ids)[int(np.argmin(rows))]} and {int((rows < 0).sum())-1} more are not in the store {store.path}: build a store of this catalogue')
+        raise ValueError(f'galaxy {list(ids)[int(np.argmin(rows))]} and {int((rows < 0).sum())-1} more are not in '
+                         f'the store {store.path}: build a store of this catalogue')
     return rows
 
 # %% ../nbs/foundations/images.ipynb #4297798b
@@ -335,12 +366,15 @@ FILTER = 'lanczos after scaled decoding, 16 bits to 8'
 def picture_marks(
     df:pd.DataFrame     # a catalogue: galaxy_id, path
 )->list:                # of 16 hexadecimal digits, one a row
-    "A hash of each picture's id, and of its file's name, size and date; raises `FileNotFoundError` naming a missing image."
+    """A hash of each picture's id, and of its file's name, size and date; raises `FileNotFoundError` naming a
+    missing image."""
     stat, marks = lru_cache(maxsize=8)(os.stat), []
     for i, p in zip(df.galaxy_id, df.path):
         try: s = stat(split_path(p)[0])
-        except FileNotFoundError: raise FileNotFoundError(f'galaxy {i}: no image at {p}; cleaning.clean drops such rows') from None
-        marks.append(hashlib.blake2b(os.fsencode(f'{i} {os.path.abspath(p)} {s.st_size} {s.st_mtime_ns}'), digest_size=8).hexdigest())
+        except FileNotFoundError:
+            raise FileNotFoundError(f'galaxy {i}: no image at {p}; cleaning.clean drops such rows') from None
+        marks.append(hashlib.blake2b(os.fsencode(f'{i} {os.path.abspath(p)} {s.st_size} {s.st_mtime_ns}'),
+                                     digest_size=8).hexdigest())
     return marks
 
 # %% ../nbs/foundations/images.ipynb #80a08f5f
@@ -362,10 +396,13 @@ def store_for(
     "A store that was made of these pictures with this crop and size; raises `ValueError` where it was not."
     if not isinstance(store, ImageStore): store = ImageStore(store)
     made = [store.manifest.get(k) for k in ('crop', 'size', 'filter')]
-    if made != [crop, size, FILTER]: raise ValueError(f'the store {store.path} has crop {made[0]}, size {made[1]} ({made[2]}); crop {crop}, size {size} ({FILTER}) are needed: build one with these')
+    if made != [crop, size, FILTER]:
+        raise ValueError(f'the store {store.path} has crop {made[0]}, size {made[1]} ({made[2]}); crop {crop}, size '
+                         f'{size} ({FILTER}) are needed: build one with these')
     other = store.marks[store_rows(store, df.galaxy_id)] != np.array(picture_marks(df), dtype=object)
     if other.any():
-        raise ValueError(f'the store {store.path} was made of other pictures: {other.sum()} of {len(df)}, first of galaxy {df.galaxy_id.iloc[other.argmax()]}: build one of this catalogue')
+        raise ValueError(f'the store {store.path} was made of other pictures: {other.sum()} of {len(df)}, first of '
+                         f'galaxy {df.galaxy_id.iloc[other.argmax()]}: build one of this catalogue')
     return store
 
 # %% ../nbs/foundations/images.ipynb #6d9febcf
@@ -377,8 +414,10 @@ def build_store(
     chunk:int=256,              # galaxies written between two notes of progress
     workers:int|None=None       # processes; None: one a core
 )->ImageStore:                  # the finished store: (n, size, size, 3) uint8, memory-mapped, in the order of `df`
-    "Decode every galaxy once into one array; resumes what was interrupted; raises `ValueError` where `dest` is another's, `OSError` where the disk is full."
-    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
+    """Decode every galaxy once into one array; resumes what was interrupted; raises `ValueError` where `dest` is
+    another's, `OSError` where the disk is full."""
+    profile.in_range(crop, 'crop', 1, 10_000)
+    profile.in_range(size, 'size', 1, 10_000)
     _one_row_each(df)
     if size is None: raise ValueError('size None: a store has one size, give a number of pixels')
     profile.in_range(chunk, 'chunk')
@@ -387,31 +426,39 @@ def build_store(
     try:
         with lock(dest):
             if not (dest/'manifest.json').exists():
-                if dest.exists() and (not dest.is_dir() or any(dest.iterdir())): raise ValueError(f'{dest} holds other files: give a new or empty folder')
+                if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
+                    raise ValueError(f'{dest} holds other files: give a new or empty folder')
                 os.replace(_fill(dest, df, crop, size, chunk, mark, workers), dest)
     except OSError as e: raise explained(e, dest) from e
     store = ImageStore(dest)
-    if store.manifest['fingerprint'] != mark: raise ValueError(f'{dest} holds another store (other images, crop or size): give another dest, or delete it')
+    if store.manifest['fingerprint'] != mark:
+        raise ValueError(f'{dest} holds another store (other images, crop or size): give another dest, or delete it')
     return store
 
 def _one_row_each(df):
     "Raise for a catalogue without galaxies, or with one in two rows."
     if not len(df): raise ValueError('the catalogue is empty: no galaxy, no picture')
     twice = df.galaxy_id[df.galaxy_id.duplicated()]
-    if len(twice): raise ValueError(f'galaxy {twice.iloc[0]} stands in more than one row: two catalogues that share ids need other ids, or cleaning.clean')
+    if len(twice):
+        raise ValueError(f'galaxy {twice.iloc[0]} stands in more than one row: two catalogues that share ids need '
+                         f'other ids, or cleaning.clean')
 
 # %% ../nbs/foundations/images.ipynb #8de33d7a
 def _fill(dest, df, crop, size, chunk, mark, workers): # Path
     "Write what the unfinished store beside `dest` still lacks; its folder."
-    part, shape = claim(dest.with_name(dest.name+'.part'), {'what': 'an unfinished image store'}), (len(df), size, size, 3)
+    part = claim(dest.with_name(dest.name+'.part'), {'what': 'an unfinished image store'})
+    shape = len(df), size, size, 3
     done, file = _begin(part, mark, shape), part/'images.npy'
     start = file.stat().st_size-math.prod(shape)
-    jobs = [(file, start+i*math.prod(shape[1:]), df.path[i:i+chunk].tolist(), crop, size) for i in range(done, len(df), chunk)]
+    firsts, one = range(done, len(df), chunk), math.prod(shape[1:])
+    jobs = [(file, start+i*one, df.path[i:i+chunk].tolist(), crop, size) for i in firsts]
     for rows in in_parallel(_write_chunk, jobs, workers, f'image store {size} px, in chunks of {chunk}'):
         done += rows
         write_json(part/'done.json', {'fingerprint': mark, 'rows': done})
-    if fingerprint(df, crop, size) != mark: raise ValueError(f'images of {dest} changed while it was built: build it again')
-    with replacing(part/'ids.parquet') as new: pd.DataFrame({'galaxy_id': df.galaxy_id.to_numpy(), 'mark': picture_marks(df)}).to_parquet(new)
+    if fingerprint(df, crop, size) != mark:
+        raise ValueError(f'images of {dest} changed while it was built: build it again')
+    with replacing(part/'ids.parquet') as new:
+        pd.DataFrame({'galaxy_id': df.galaxy_id.to_numpy(), 'mark': picture_marks(df)}).to_parquet(new)
     write_json(part/'manifest.json', {'fingerprint': mark, 'n': len(df), 'crop': crop, 'size': size, 'filter': FILTER})
     return part
 
@@ -438,7 +485,9 @@ def _allocate(file, shape):
             except (AttributeError, OSError) as e:      # a system or a disk that cannot: the zeros are written
                 if getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): raise
                 for _ in range(shape[0]): f.write(bytes(math.prod(shape[1:])))
-    except OSError: file.unlink(missing_ok=True); raise
+    except OSError:
+        file.unlink(missing_ok=True)
+        raise
 
 # %% ../nbs/foundations/images.ipynb #c6e7ecf3
 def _write_chunk(job): # int
@@ -448,7 +497,8 @@ def _write_chunk(job): # int
     with open(file, 'rb+') as f:                # written, not mapped: a full disk is an error here and no bus error
         f.seek(at)
         f.write(images)
-        f.flush(); os.fsync(f.fileno())
+        f.flush()
+        os.fsync(f.fileno())
     return len(paths)
 
 # %% ../nbs/foundations/images.ipynb #93578044
@@ -460,17 +510,21 @@ def save_images(
     quality:int=95,             # of the JPEG
     workers:int|None=None       # processes; None: one a core
 )->pd.DataFrame:                # `df` with the paths of the new files
-    "Crop, resize and save every galaxy; resumes what was interrupted; raises `ValueError` for an id that is no file name, or where `dest` is another's."
-    profile.in_range(crop, 'crop', 1, 10_000); profile.in_range(size, 'size', 1, 10_000)
+    """Crop, resize and save every galaxy; resumes what was interrupted; raises `ValueError` for an id that is no
+    file name, or where `dest` is another's."""
+    profile.in_range(crop, 'crop', 1, 10_000)
+    profile.in_range(size, 'size', 1, 10_000)
     _one_row_each(df)
     for row, i in df.galaxy_id.items():
         try: component(i, 'galaxy_id')
         except ValueError as e: raise ValueError(f'row {row}: {e}') from None
     sources = {os.path.dirname(os.path.abspath(split_path(p)[0])) for p in df.path}
     with lock(dest):
-        dest = claim(dest, {'what': 'pictures', 'crop': crop, 'size': size, 'quality': quality, 'filter': FILTER}, sources)
+        dest = claim(dest, {'what': 'pictures', 'crop': crop, 'size': size, 'quality': quality, 'filter': FILTER},
+                     sources)
         new = [str(dest/f'{i}.jpg') for i in df.galaxy_id]
-        for _ in in_parallel(_save_image, list(zip(df.path, new, [(crop, size, quality)]*len(df))), workers, 'images', chunksize=32): pass
+        jobs = list(zip(df.path, new, [(crop, size, quality)]*len(df)))
+        for _ in in_parallel(_save_image, jobs, workers, 'images', chunksize=32): pass
     return df.assign(path=new)
 
 # %% ../nbs/foundations/images.ipynb #6d26930b

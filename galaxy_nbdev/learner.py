@@ -215,7 +215,9 @@ class GalaxyLoss(nn.Module):
     def decodes(self, pred): return pred
 
 @patch(as_prop=True)
-def loss_func(self:ToVoteFractions): return GalaxyLoss(SigmoidHead(self.vocab))     # for fastai's own learners
+def loss_func(self:ToVoteFractions)->GalaxyLoss: # of a sigmoid and squared errors
+    "What fastai's own learners take from a target."
+    return GalaxyLoss(SigmoidHead(self.vocab))
 
 # %% ../nbs/foundations/learner.ipynb #109bbcc7
 class ConditionalLoss(GalaxyLoss):
@@ -362,8 +364,8 @@ def galaxy_learner(
     settings |= getattr(model, 'remember', {})     # what rebuilds a pretrained network, and what it had seen
     on_gpu = dls.device.type == 'cuda'
     splitter = getattr(model, 'splitter', trainable_params)
-    learn = Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=splitter, metrics=known_metrics(), wd=wd,
-                    cbs=[TrainingLog(), *Many(cbs)], path=dls.path)
+    learn = Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=splitter, metrics=known_metrics(),
+                    wd=wd, cbs=[TrainingLog(), *Many(cbs)], path=dls.path)
     learn.recorder.loss, learn.recorder.smooth_loss = DeviceLoss(), DeviceSmoothLoss()
     learn.settings = dict(arch=name, settings=settings, head=head, loss=loss, weight=weight, vocab=list(dls.vocab),
                           size=dls.size, crop=dls.crop, stats=dls.stats, wd=wd, bf16=on_gpu if bf16 is None else bf16,
@@ -524,7 +526,8 @@ def _start(learn, dest):
 
 def _settings(learn, **how):
     "All that a run is: the learner's settings, its loaders, and how it is trained."
-    return learn.settings | how | dict(bs=learn.dls.bs, split=learn.dls.split, data=json.loads(json.dumps(learn.dls.attrs)))
+    data = json.loads(json.dumps(learn.dls.attrs))
+    return learn.settings | how | dict(bs=learn.dls.bs, split=learn.dls.split, data=data)
 
 # %% ../nbs/foundations/learner.ipynb #8c0ecb1e
 def _resume(part, dest, learn, settings):
@@ -569,8 +572,8 @@ def _finish_run(part, dest, learn, seed):
     save_whole(part/'predictions.parquet', pred.to_parquet)
     write_json(part/'metrics.json', run_metrics(learn, pred))
     minutes = round(read_history(part).seconds.sum()/60, 3)
-    made = dict(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), minutes=minutes, processes=max(1, num_distrib()))
-    write_json(part/'provenance.json', profile.provenance(**made, torch=torch.__version__))
+    made = dict(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), minutes=minutes, torch=torch.__version__)
+    write_json(part/'provenance.json', profile.provenance(**made, processes=max(1, num_distrib())))
     os.replace(part, dest)
     (dest/'checkpoint.pt').unlink(missing_ok=True)
 

@@ -21,7 +21,7 @@ COLUMNS = {
     'name': 'name of the data set',
     'labels': 'kind of vote fraction: raw, weighted, debiased or truth',
     'recipe': 'what was trained, in words',
-    'kind': "'rung' of a ladder, 'pretrained' (a rung that began with weights of another training), 'trial' or 'reference'",
+    'kind': "'rung' of a ladder, 'pretrained' (a rung with weights of another training), 'trial' or 'reference'",
     'builds_on': 'the recipe of which it is a change; none where it is the first',
     'rung': 'its place among those of its kind, counted from 1',
     'settings': 'everything that decides how it was trained',
@@ -45,7 +45,8 @@ def results_file(
 )->Path:            # where its rows are, or will be
     "The file of a benchmark: `results/<name>.json` of the checkout, or the file that is named."
     if Path(name).suffix == '.json': return Path(name)
-    if not re.fullmatch(r'\w+', str(name)): raise ValueError(f'{str(name)[:60]!r} names no benchmark: give letters, digits and _, or a file that ends in .json')
+    if not re.fullmatch(r'\w+', str(name)):
+        raise ValueError(f'{str(name)[:60]!r} names no benchmark: give letters, digits and _, or a file .json')
     return Path(galaxy_nbdev.__file__).parents[1]/'results'/f'{name}.json'
 
 # %% ../nbs/foundations/results.ipynb #e81c76c2
@@ -78,7 +79,8 @@ def keep(
     key=(),             # columns that say which run it is; empty: every row is new
     **more              # whatever else the file says of all its rows
 )->dict:                # the row as it was kept, with version, commit, threads, load and date
-    "Add a row, in place of an earlier one of the same key: whole or not at all, one writer at a time; raises `OSError` where it cannot be written."
+    """Add a row, in place of an earlier one of the same key: whole or not at all, one writer at a time; raises
+    `OSError` where it cannot be written, and `ValueError` for a damaged file."""
     file, where = results_file(name), provenance(torch=_installed('torch'))
     row = {k: where[k] for k in MACHINE} | row
     with lock(file):
@@ -104,12 +106,14 @@ def paired_difference(
     runs:pd.DataFrame,  # rows of a benchmark: recipe, fold, seed, rmse_8
     a:str,              # a recipe
     b:str|None          # another
-)->pd.Series:           # pairs of runs; a, b: means over them; difference (a less b), its standard error; ratio (a over b); NaN where there is no pair
-    "Two recipes by eight views, on the folds and seeds that both have. Folds share training galaxies, so the error is on the small side."
+)->pd.Series:           # pairs of runs; means of a and b; difference, its standard error; ratio; NaN without a pair
+    """Two recipes by eight views, a less b and a over b, on the folds and seeds that both have. Folds share training
+    galaxies, so the error is on the small side."""
     t = runs.pivot_table(index=['fold', 'seed'], columns='recipe', values='rmse_8').reindex(columns=[a, b]).dropna()
     t.columns = ['a', 'b']
     d = t.a-t.b
-    return pd.Series({'pairs': len(t), 'a': t.a.mean(), 'b': t.b.mean(), 'difference': d.mean(), 'error': d.sem(), 'ratio': t.a.mean()/t.b.mean()})
+    a, b = t.a.mean(), t.b.mean()
+    return pd.Series({'pairs': len(t), 'a': a, 'b': b, 'difference': d.mean(), 'error': d.sem(), 'ratio': a/b})
 
 # %% ../nbs/foundations/results.ipynb #7c30c2c5
 def compared(
@@ -121,34 +125,39 @@ def compared(
     d = paired_difference(runs, a, b)
     if not d.pairs: return f'{a!r} shares no fold with {b!r} yet.'
     error, pairs = (f' ± {d.error:.4f}', 'pairs') if d.pairs > 1 else ('', 'pair')
-    return f'RMSE with eight views: {d.a:.4f} by {a!r}, {d.ratio:.3f} times the {d.b:.4f} of {b!r} ({d.difference:+.4f}{error}, {d.pairs:.0f} {pairs} of runs).'
+    return (f'RMSE with eight views: {d.a:.4f} by {a!r}, {d.ratio:.3f} times the {d.b:.4f} of {b!r} '
+            f'({d.difference:+.4f}{error}, {d.pairs:.0f} {pairs} of runs).')
 
 # %% ../nbs/foundations/results.ipynb #068c88d5
 def ladder_table(
     runs:pd.DataFrame   # rows of a ladder: kind, rung, recipe, builds_on, epochs, fold, seed, rmse_1, rmse_8, minutes
-)->pd.DataFrame:        # a row for each recipe: folds and seeds that are there; RMSE by one view and by eight, its deviation over runs; change and its error; minutes
-    "Means of a ladder, however many of its runs are there. `change` is the mean paired difference from the recipe below, `error` its standard error."
+)->pd.DataFrame:        # by recipe: folds, seeds; RMSE by one view and eight, its spread; change, its error; minutes
+    """Means of a ladder, however many of its runs are there. `change` is the mean paired difference from the recipe
+    below, `error` its standard error."""
     part = runs.kind.map({'rung': 0, 'pretrained': 0, 'trial': 1, 'reference': 2}).rename('part')
     t = runs.groupby([part, 'rung', 'recipe']).agg(
-        kind=('kind', 'first'), builds_on=('builds_on', 'first'), epochs=('epochs', 'max'), folds=('fold', 'nunique'), seeds=('seed', 'nunique'),
-        one_view=('rmse_1', 'mean'), eight_views=('rmse_8', 'mean'), spread=('rmse_8', 'std'), minutes=('minutes', 'mean')).reset_index(['part', 'rung'], drop=True)
+        kind=('kind', 'first'), builds_on=('builds_on', 'first'), epochs=('epochs', 'max'), folds=('fold', 'nunique'),
+        seeds=('seed', 'nunique'), one_view=('rmse_1', 'mean'), eight_views=('rmse_8', 'mean'),
+        spread=('rmse_8', 'std'), minutes=('minutes', 'mean')).reset_index(['part', 'rung'], drop=True)
     last = t.index[t.kind == 'rung'][-1:].to_list()
     below = [*t.builds_on.where(t.kind != 'reference', *(last or [None]))]
     differences = [paired_difference(runs, a, b) for a, b in zip(t.index, below)]
-    for i, (name, of) in enumerate({'change': 'difference', 'error': 'error'}.items(), 8): t.insert(i, name, [d[of] for d in differences])
+    t.insert(8, 'change', [d.difference for d in differences])
+    t.insert(9, 'error', [d.error for d in differences])
     return t.drop(columns='builds_on')
 
 # %% ../nbs/foundations/results.ipynb #2bd70d1f
 def comparisons(
     runs:pd.DataFrame   # rows of a ladder, as `ladder_table` takes them
 )->list:                # pairs of recipes
-    "What a ladder is asked: its best rung against the first and against the references; each pretrained recipe against the one it builds on."
+    "The best rung against the first and the references; each pretrained recipe against the one it builds on."
     t = ladder_table(runs)
     own = t[t.kind == 'rung']
     if not len(own): return []
     best = own[own.folds == own.folds.max()].eight_views.idxmin()
     before = runs.drop_duplicates('recipe').set_index('recipe').builds_on
-    return [(best, c) for c in (own.index[0], *t.index[t.kind == 'reference']) if c != best] + [(r, before[r]) for r in t.index[t.kind == 'pretrained']]
+    others = [own.index[0], *t.index[t.kind == 'reference']]
+    return [(best, o) for o in others if o != best] + [(r, before[r]) for r in t.index[t.kind == 'pretrained']]
 
 # %% ../nbs/foundations/results.ipynb #b7bd139e
 def gpu_table(
@@ -157,4 +166,5 @@ def gpu_table(
     "What one card did, part by part."
     index = [c for c in ('part', 'network', 'size', 'bs') if c in runs]
     hidden = {*MACHINE, *index, 'device', 'torch'}
-    return runs.set_index(index).drop(columns=[c for c in runs if c in hidden-set(index)]).dropna(axis=1, how='all')
+    shown = runs.set_index(index).drop(columns=[c for c in runs if c in hidden-set(index)])
+    return shown.dropna(axis=1, how='all')

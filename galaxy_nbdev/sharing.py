@@ -23,7 +23,8 @@ def save_table(
     "A table for other tools, written whole or not at all; raises `ValueError` for another suffix."
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in ('.vot', '.xml', '.fits', '.csv', '.parquet'): raise ValueError(f'{path}: choose .vot, .xml, .fits, .csv or .parquet')
+    if suffix not in ('.vot', '.xml', '.fits', '.csv', '.parquet'):
+        raise ValueError(f'{path}: choose .vot, .xml, .fits, .csv or .parquet')
     with files.replacing(path) as new:
         if suffix == '.csv': df.to_csv(new, index=False)
         elif suffix == '.parquet': df.to_parquet(new)
@@ -35,7 +36,8 @@ def save_table(
     return path
 
 # %% ../nbs/foundations/sharing.ipynb #e633b5b4
-KAGGLE_RANKS = {1: .07492, 2: .07753, 3: .07869, 10: .08304, 60: .10494, 145: .12859}      # the points of the private board that are public
+KAGGLE_RANKS = {1: .07492, 2: .07753, 3: .07869, 10: .08304, 60: .10494,
+                145: .12859}      # the points of the private board that are public
 
 def kaggle_place(
     rmse:float          # on Kaggle's test set of 79,975 galaxies
@@ -43,24 +45,34 @@ def kaggle_place(
     "Where a score would stand; nothing is interpolated."
     for r, s in KAGGLE_RANKS.items():
         if abs(rmse-s) < 5e-6: return f'rank {r}'
-    better = [r for r, s in KAGGLE_RANKS.items() if s < rmse]; worse = [r for r, s in KAGGLE_RANKS.items() if s > rmse]
-    return f'between rank {better[-1]} and {worse[0]}' if better and worse else 'above rank 1' if worse else f'below rank {better[-1]}'
+    better = [r for r, s in KAGGLE_RANKS.items() if s < rmse]
+    worse = [r for r, s in KAGGLE_RANKS.items() if s > rmse]
+    if better and worse: return f'between rank {better[-1]} and {worse[0]}'
+    return 'above rank 1' if worse else f'below rank {better[-1]}'
 
 # %% ../nbs/foundations/sharing.ipynb #a43a7531
 def submission(
     pred:pd.DataFrame,              # predictions with their attrs, as `predict` gives them
     path:str|Path,                  # of the CSV file
-    sample:str|Path|None=None       # Kaggle's own example of a submission, whose ids are required; None: ids are not checked
+    sample:str|Path|None=None       # Kaggle's own example of a submission, whose ids are required; None: not checked
 )->Path:                            # the file
-    "A file for Kaggle's challenge; raises `ValueError` for models that saw other volunteers' votes, other ids, missing classes, or fractions out of [0, 1]."
+    """A file for Kaggle's challenge; raises `ValueError` for models that saw other volunteers' votes, other ids,
+    missing classes, or fractions out of [0, 1]."""
     if why := _not_for_kaggle(pred.attrs): raise ValueError(f'no submission: {why}')
-    if lacking := [c for c in CLASSES if c not in pred]: raise ValueError(f'the predictions lack {lacking}: Kaggle wants all 37 classes')
+    if lacking := [c for c in CLASSES if c not in pred]:
+        raise ValueError(f'the predictions lack {lacking}: Kaggle wants all 37 classes')
     metrics.paired_by_id(pred, pred)
-    if not pred.galaxy_id.str.fullmatch(r'\d+').all(): raise ValueError(f'galaxy_id {pred.galaxy_id[~pred.galaxy_id.str.fullmatch(r"[0-9]+")].iloc[0]!r} is none of Kaggle\'s: they are whole numbers')
+    if not pred.galaxy_id.str.fullmatch(r'\d+').all():
+        raise ValueError(f'galaxy_id {pred.galaxy_id[~pred.galaxy_id.str.fullmatch(r"[0-9]+")].iloc[0]!r} is none of '
+                         f'Kaggle\'s: they are whole numbers')
     if sample is not None:
-        ids = set(pd.read_csv(sample, usecols=['GalaxyID'], dtype=str).GalaxyID); mine = set(pred.galaxy_id)
-        if ids != mine: raise ValueError(f'{len(ids-mine)} galaxies of {sample} are not predicted and {len(mine-ids)} predicted ones are not in it')
-    out = pred.rename(columns={'galaxy_id': 'GalaxyID'})[['GalaxyID', *CLASSES]].sort_values('GalaxyID', key=lambda s: s.astype('int64'))
+        ids = set(pd.read_csv(sample, usecols=['GalaxyID'], dtype=str).GalaxyID)
+        mine = set(pred.galaxy_id)
+        if ids != mine:
+            raise ValueError(f'{len(ids-mine)} galaxies of {sample} are not predicted and {len(mine-ids)} predicted '
+                             f'ones are not in it')
+    out = pred.rename(columns={'galaxy_id': 'GalaxyID'})[['GalaxyID', *CLASSES]].sort_values('GalaxyID',
+        key=lambda s: s.astype('int64'))
     return save_table(out.assign(**out[CLASSES].clip(0, 1).round(6)), path)
 
 # %% ../nbs/foundations/sharing.ipynb #7c48889b
@@ -68,11 +80,14 @@ def _not_for_kaggle(attrs):
     "Why a model may not stand on Kaggle's board; None: it may."
     source, encoder = attrs.get('trained on', {}).get('source'), attrs.get('encoder')
     seen = str(attrs.get('seen votes', 'not stated')).split(' + ')      # an ensemble says what each of its members has
-    if source is None: return 'these predictions do not say what their model was trained on: make them with predict(), or keep their attrs'
+    if source is None:
+        return ('these predictions do not say what their model was trained on: '
+                'make them with predict(), or keep their attrs')
     if source != 'kaggle': return f'the model was trained on {source} votes, not on Kaggle\'s training set'
     if 'yes' in seen: return f'its encoder ({encoder}) has seen Galaxy Zoo votes, Kaggle\'s test galaxies among them'
     if 'not stated' in seen:
-        return f'nobody says what its encoder ({encoder}) has seen: give seen_votes="no" with its weights, where that is so'
+        return (f'nobody says what its encoder ({encoder}) has seen: '
+                'give seen_votes="no" with its weights, where that is so')
 
 # %% ../nbs/foundations/sharing.ipynb #6c047f80
 def by_fold(
@@ -93,18 +108,23 @@ class ModelCard:
 
     @property
     def markdown(self)->str: # GitHub's Markdown
-        return f'# {self.title}\n\n' + '\n\n'.join(f'## {h}\n\n{_table(b) if isinstance(b, pd.DataFrame) else b}' for h, b in self.sections.items()) + '\n'
+        said = lambda b: _table(b) if isinstance(b, pd.DataFrame) else b
+        return f'# {self.title}\n\n' + '\n\n'.join(f'## {h}\n\n{said(b)}' for h, b in self.sections.items()) + '\n'
 
     def _repr_html_(self):
-        body = lambda b: b.to_html(float_format='{:.4f}'.format, na_rep='') if isinstance(b, pd.DataFrame) else f'<pre>{html.escape(b[4:-4])}</pre>' if b.startswith('```') else f'<p>{html.escape(b)}</p>'
-        return f'<h3>{html.escape(self.title)}</h3>' + ''.join(f'<h4>{html.escape(h)}</h4>{body(b)}' for h, b in self.sections.items())
+        def body(b):
+            if isinstance(b, pd.DataFrame): return b.to_html(float_format='{:.4f}'.format, na_rep='')
+            return f'<pre>{html.escape(b[4:-4])}</pre>' if b.startswith('```') else f'<p>{html.escape(b)}</p>'
+        parts = [f'<h4>{html.escape(h)}</h4>{body(b)}' for h, b in self.sections.items()]
+        return f'<h3>{html.escape(self.title)}</h3>' + ''.join(parts)
 
     def save(self,
         path:str|Path   # .md or .html
     )->Path:            # the file
         "Write the card; raises `ValueError` for another suffix."
         if Path(path).suffix not in ('.md', '.html'): raise ValueError(f'{path}: choose .md or .html')
-        page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(self.title)}</title>{self._repr_html_()}</html>'
+        page = (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(self.title)}</title>'
+                f'{self._repr_html_()}</html>')
         files.write_text(path, self.markdown if Path(path).suffix == '.md' else page)
         return Path(path)
 
@@ -112,7 +132,8 @@ class ModelCard:
 def _table(t):
     "A DataFrame in Markdown."
     cell = lambda v: '' if v is None or v != v else f'{v:.4f}' if isinstance(v, float) else str(v).replace('|', '\\|')
-    rows = [[t.index.name or '', *t.columns], ['---']*(t.shape[1]+1), *([i, *r] for i, r in zip(t.index, t.itertuples(index=False)))]
+    rows = [[t.index.name or '', *t.columns], ['---']*(t.shape[1]+1),
+            *([i, *r] for i, r in zip(t.index, t.itertuples(index=False)))]
     return '\n'.join('| '+' | '.join(map(cell, r))+' |' for r in rows)
 
 # %% ../nbs/foundations/sharing.ipynb #011f339d
@@ -120,35 +141,54 @@ def model_card(
     run:str|Path,                       # a finished run
     df:pd.DataFrame|None=None           # its catalogue; None: the profile's
 )->ModelCard:                           # shown as HTML; `markdown`, `save(path)`
-    "The card of a finished run: data, split, recipe, scores with intervals and, where its recipe was trained on other folds too, of each fold; limits, licence, how to load; raises as `leaderboard`."
+    """The card of a finished run: data, split, recipe, scores with intervals and, where its recipe was trained on
+    other folds too, of each fold; limits, licence, how to load; raises as `leaderboard`."""
     run, df = Path(run), sources.catalogue() if df is None else df
     check_runs([run], df)
     s, m, o, pred = *(read_run(run, f) for f in ('settings.json', 'metrics.json', 'provenance.json')), held_out(run)
     result = score(pred, df)
-    recipe = pd.DataFrame({'value': [s['arch'], str(s['settings']), f'{m["parameters"]:,}', s['head'], s['loss'], f'central {s["crop"]} px at {s["size"]} px', s['epochs'], s['lr'], s['bs'], o['seed'], o['minutes'], o['device'], o['version'], o['git']]},
-                          pd.Index(['architecture', 'settings', 'parameters', 'head', 'loss', 'image', 'epochs', 'highest rate', 'batch', 'seed', 'minutes', 'device', 'galaxy_nbdev', 'commit'], name='recipe'))
+    recipe = pd.DataFrame({'value': [s['arch'], str(s['settings']), f'{m["parameters"]:,}', s['head'], s['loss'],
+        f'central {s["crop"]} px at {s["size"]} px', s['epochs'], s['lr'], s['bs'], o['seed'], o['minutes'],
+        o['device'], o['version'], o['git']]},
+                          pd.Index(['architecture', 'settings', 'parameters', 'head', 'loss', 'image', 'epochs',
+                              'highest rate', 'batch', 'seed', 'minutes', 'device', 'galaxy_nbdev', 'commit'],
+                              name='recipe'))
     data, folds = s['data'], _folds(run)
     return ModelCard(f'{s["recipe"]} on {data["name"]}', {
-        'Data': f'{data["name"]} (source {data["source"]}, {data["kind"]} vote fractions, hash {data["data"]}): {m["n_train"]:,} galaxies trained on, {m["n_valid"]:,} held out by split {s["split"]}.',
-        'Recipe': recipe, 'Scores': result.intervals.dropna(subset='value'), 'Scores by question': result.per_question[['question', 'rmse', 'over_floor', 'asked', 'accuracy', 'majority']].set_index('question'),
+        'Data': f'{data["name"]} (source {data["source"]}, {data["kind"]} vote fractions, hash {data["data"]}): '
+                f'{m["n_train"]:,} galaxies trained on, {m["n_valid"]:,} held out by split {s["split"]}.',
+        'Recipe': recipe, 'Scores': result.intervals.dropna(subset='value'),
+            'Scores by question': result.per_question[['question', 'rmse', 'over_floor', 'asked', 'accuracy',
+                                                       'majority']].set_index('question'),
         **({'Scores by fold': by_fold(folds, df)} if len(folds) > 1 else {}),
-        'Limits': _limits(df, result, pred), 'Licence': _LICENCE.get(data['source'], 'The code is Apache-2.0; the licence of the images and votes is their source\'s.'),
-        'How to load': f"```\nfrom galaxy_nbdev.learner import load_run\nfrom galaxy_nbdev.prediction import predict\nlearn = load_run('{run.name}')      # the folder of the run\npredict(learn, df)      # df: galaxy_id and path of any galaxies\n```"})
+        'Limits': _limits(df, result, pred), 'Licence': _LICENCE.get(data['source'],
+            'The code is Apache-2.0; the licence of the images and votes is their source\'s.'),
+        'How to load': f"```\nfrom galaxy_nbdev.learner import load_run\nfrom galaxy_nbdev.prediction import "
+                       f"predict\nlearn = load_run('{run.name}')      # the folder of the run\npredict(learn, df)     "
+                       f" # df: galaxy_id and path of any galaxies\n```"})
 
 # %% ../nbs/foundations/sharing.ipynb #e99aacbd
 def _folds(run):
     "The finished runs beside a run that differ from it in their split alone, itself among them."
-    of = lambda r: {k: v for k, v in read_run(r, 'settings.json').items() if k not in ('split', 'stats')} if (r/'provenance.json').exists() else None
-    beside = {run_split(r): r for r in sorted(run.parent.glob(f'{read_run(run, "settings.json")["recipe"]}-*')) if r.suffix not in ('.part', '.old') and of(r) == of(run)}
+    of = lambda r: {k: v for k, v in read_run(r, 'settings.json').items()
+                    if k not in ('split', 'stats')} if (r/'provenance.json').exists() else None
+    beside = {run_split(r): r for r in sorted(run.parent.glob(f'{read_run(run, "settings.json")["recipe"]}-*'))
+              if r.suffix not in ('.part', '.old') and of(r) == of(run)}
     return list((beside | {run_split(run): run}).values())
 
-_LICENCE = {'simulated': 'Code and simulated galaxies are Apache-2.0.', 'hf': 'The code is Apache-2.0; the votes and images of this data set are CC-BY-NC-SA-4.0, so weights trained on them are for non-commercial use.'}
+_LICENCE = {'simulated': 'Code and simulated galaxies are Apache-2.0.',
+    'hf': 'The code is Apache-2.0; the votes and images of this data set are CC-BY-NC-SA-4.0, so weights trained on '
+          'them are for non-commercial use.'}
 
 # %% ../nbs/foundations/sharing.ipynb #d761011d
 def _limits(df, s, pred):
     "What the scores do not say."
     hardest = s.per_question.set_index('question').rmse.idxmax()
-    lines = [f'{s.name}; the intervals are over galaxies, and say nothing of another seed.', s.note, f'The hardest question is {hardest}.']
-    if df.attrs.get('source') == 'simulated': lines.append('Trained on simulated galaxies: on real ones its answers are a starting point and no measurement.')
-    if df.attrs.get('source') == 'kaggle': lines.append('An own part of Kaggle\'s training set is held out: own split, no rank.')
-    return ' '.join(filter(None, [*lines, 'Pictures of another survey, depth or crop are outside of what it has seen.']))
+    lines = [f'{s.name}; the intervals are over galaxies, and say nothing of another '
+             f'seed.', s.note, f'The hardest question is {hardest}.']
+    if df.attrs.get('source') == 'simulated':
+        lines.append('Trained on simulated galaxies: on real ones its answers are a starting point and no measurement.')
+    if df.attrs.get('source') == 'kaggle':
+        lines.append('An own part of Kaggle\'s training set is held out: own split, no rank.')
+    return ' '.join(filter(None, [*lines, 'Pictures of another survey, depth or crop are outside of what it has '
+                                          'seen.']))

@@ -148,7 +148,9 @@ REPORT = ['partition', 'status', 'galaxies', 'unread', 'seconds', 'problem']
 # %% ../nbs/foundations/survey.ipynb #05b46d70
 def _lines(one, tasks, client):
     "The report's lines as they come, from this process or from the workers."
-    if client is None: yield from map(one, tasks); return
+    if client is None:
+        yield from map(one, tasks)
+        return
     from dask.distributed import as_completed
     names = {f: name for f, (name, _) in zip(client.map(one, tasks, pure=False), tasks)}
     for future in as_completed(names):
@@ -201,7 +203,9 @@ def simulate_partitions(
     client=None             # as `over_partitions` takes it
 )->pd.DataFrame:            # the report of `over_partitions`
     "Galaxies with votes and images; raises `ValueError` for fewer than there are, and as `over_partitions`."
-    in_range(n, 'n'); in_range(per, 'per'); in_range(seed, 'seed', 0)
+    in_range(n, 'n')
+    in_range(per, 'per')
+    in_range(seed, 'seed', 0)
     for what, value, known in (('depth', depth, ('shallow', 'legacy', 'coadd')), ('kind', kind, ('votes', 'debiased'))):
         if value not in known: raise ValueError(f'{what} {value!r}: choose one of {", ".join(known)}')
     note = Path(dest).expanduser()/'_request.json'
@@ -304,7 +308,10 @@ def predict_partitions(
 )->pd.DataFrame:                # the report of `over_partitions`; `pd.read_parquet(dest)` gives the predictions
     "Vote fractions of a whole survey; raises `ValueError` where `stores` are others, and as `over_partitions`."
     from galaxy_nbdev import prediction
-    prediction.view_maker(tta); in_range(bs, 'bs'); in_range(per, 'per'); in_range(crop, 'crop')
+    prediction.view_maker(tta)
+    in_range(bs, 'bs')
+    in_range(per, 'per')
+    in_range(crop, 'crop')
     run = Path(run).expanduser().resolve()
     learn = _load(run, weights, crop, device)       # what is wrong with the run is told here, and not by each partition
     network = files.digest(learn.settings, files.weights_digest(learn.model.state_dict()))
@@ -360,7 +367,10 @@ def _own_card(n): # int
     visible = [c for c in os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',') if c]
     for k, card in enumerate(visible[:n] or range(n)):
         mine = files.lock(Path(tempfile.gettempdir())/f'galaxy_nbdev-{getpass.getuser()}-gpu-{card}', timeout=0)
-        try: mine.acquire(); _cards.append(mine); return k
+        try:
+            mine.acquire()
+            _cards.append(mine)
+            return k
         except Timeout: continue
     return os.getpid() % n
 
@@ -402,7 +412,9 @@ def _predicted(learn, t, store, how): # predictions, and of each galaxy without 
 
 def _fault(path, crop, size): # str, '' where there is none
     "Why a network cannot be shown this picture."
-    try: images.open_crop(path, crop, size); return ''
+    try:
+        images.open_crop(path, crop, size)
+        return ''
     except (ValueError, OSError) as e: return str(e)
 
 # %% ../nbs/foundations/survey.ipynb #d62a8785

@@ -25,11 +25,13 @@ def as_text(
         whole = (values[known] % 1 == 0) & (values[known].abs() < 2**53)
         if not whole.all(): raise _rounded(values[known][~whole].iloc[0], what)
         return values.where(known, 0).astype('int64').astype(str).where(known, '')
-    text = values.map(lambda v: v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v)).where(known, '')
-    if len(text) and (text.str.fullmatch(_SCIENTIFIC) | ~known).all() and known.any():
-        raise _rounded(text[known].iloc[0], what)
-    if (text.str.fullmatch(r'\d+\.0') | (text == '')).all(): text = text.str.removesuffix('.0')
-    return text.astype(str)
+    if not isinstance(values.dtype, pd.StringDtype):
+        values = values.map(lambda v: v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v))
+    text = values.where(known, '').astype(str)
+    # the first hundred tell for almost every table
+    all_are = lambda how: text[known].head(100).str.fullmatch(how).all() and text[known].str.fullmatch(how).all()
+    if known.any() and all_are(_SCIENTIFIC): raise _rounded(text[known].iloc[0], what)
+    return text.str.removesuffix('.0') if known.any() and all_are(r'\d+\.0') else text
 
 def _rounded(value, what): # ValueError
     return ValueError(f'{what} {value} was saved as a floating-point number and has lost digits: '
@@ -196,8 +198,7 @@ def _typed(t, path, text, numbers): # DataFrame
     for c in text:
         try: t[c] = as_text(t[c], c)
         except ValueError as e: raise ValueError(f'{path}, column {c}: {e}') from None
-    for c in numbers: t[c] = to_number(t[c], path, c)
-    return t
+    return t.assign(**{c: to_number(t[c], path, c) for c in numbers})
 
 def to_number(
     values:pd.Series,   # of a table; the index counts its rows
@@ -205,6 +206,7 @@ def to_number(
     column:str          # the column's
 )->pd.Series:           # float32; NaN: missing
     "Numbers; raises `ValueError` that names the table, the row and the value where one is none."
+    if pd.api.types.is_numeric_dtype(values): return values.astype('float32')
     number = pd.to_numeric(values, errors='coerce')
     bad = (values.notna() & number.isna() & (values.astype(str).str.strip() != '')).to_numpy()
     if bad.any():

@@ -12,7 +12,8 @@ import io
 from functools import partial
 from math import isqrt
 import matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
-from timm.layers import Attention, HybridEmbed, PatchEmbed, build_sincos2d_pos_embed, calculate_drop_path_rates, resample_abs_pos_embed
+from timm.layers import Attention, HybridEmbed, PatchEmbed
+from timm.layers import build_sincos2d_pos_embed, calculate_drop_path_rates, resample_abs_pos_embed
 from timm.models.vision_transformer import Block, VisionTransformer, init_weights_vit_timm
 from timm.models.vision_transformer_hybrid import ConvStem
 from torch import nn
@@ -21,15 +22,15 @@ from torch.overrides import TorchFunctionMode
 # %% ../nbs/05_vit.ipynb #323c06c0
 class SequencePool(nn.Module):
     "Mean of the words, each weighted by a softmax over a learned score."
-    def __init__(self, width): super().__init__(); self.score = nn.Linear(width, 1, bias=False)
+    def __init__(self, width):
+        super().__init__()
+        self.score = nn.Linear(width, 1, bias=False)
     def forward(self, x): return (self.score(x).softmax(1).transpose(1, 2) @ x).squeeze(1)
 
-# %% ../nbs/05_vit.ipynb #920eac41
 class NoSkip(Block):
     "timm's block without the paths around its two halves."
     def forward(self, x, **kw): return self.mlp(self.norm2(self.attn(self.norm1(x))))
 
-# %% ../nbs/05_vit.ipynb #6255c006
 def _block(dim, num_heads, proj_drop=0., head_width=None, attn=Attention, kind=Block, **kw):
     "timm's block, its heads of any width."
     b = kind(dim, 1, proj_drop=proj_drop, **kw)
@@ -42,21 +43,27 @@ POOLS, POSITIONS = ('mean', 'token', 'flatten', 'sequence'), ('learned', 'waves'
 def _dense(width, hidden, n_out, dropout):
     "Dense layers with GELU and dropout, then the outputs."
     layers = [m for a, b in zip((width, *hidden), hidden) for m in (nn.Linear(a, b), nn.GELU(), nn.Dropout(dropout))]
-    return nn.Sequential(nn.Dropout(dropout), *layers, nn.Linear((width, *hidden)[-1], n_out)) if hidden else nn.Linear(width, n_out)
+    return nn.Sequential(nn.Dropout(dropout), *layers,
+                         nn.Linear((width, *hidden)[-1], n_out)) if hidden else nn.Linear(width, n_out)
 
-# %% ../nbs/05_vit.ipynb #6da4c931
-def _transformer(embed, n_out, size, patch, width, heads, head_width, pool, positions, dense=(), dense_dropout=0., **settings):
+def _transformer(embed, n_out, size, patch, width, heads, head_width, pool, positions, dense=(), dense_dropout=0.,
+                 **settings):
     "timm's VisionTransformer with the words that `embed` makes, and what the outputs read."
     for name, choice, known in [('pool', pool, POOLS), ('positions', positions, POSITIONS)]:
         if choice not in known: raise ValueError(f'{name}={choice!r}: choose one of {", ".join(known)}')
-    if head_width is None and width % heads: raise ValueError(f'{heads} heads do not divide a width of {width}: give head_width')
-    model = VisionTransformer(img_size=size, patch_size=patch, num_classes=n_out, embed_dim=width, num_heads=heads, embed_layer=embed,
-        block_fn=partial(_block, head_width=head_width), class_token=pool == 'token', no_embed_class=True, dynamic_img_size=True,
-        global_pool='token' if pool == 'token' else 'avg', fc_norm=pool == 'mean', pos_embed='none' if positions == 'none' else 'learn', **settings)
+    if head_width is None and width % heads:
+        raise ValueError(f'{heads} heads do not divide a width of {width}: give head_width')
+    model = VisionTransformer(
+        img_size=size, patch_size=patch, num_classes=n_out, embed_dim=width, num_heads=heads, embed_layer=embed,
+        block_fn=partial(_block, head_width=head_width), class_token=pool == 'token', no_embed_class=True,
+        dynamic_img_size=True, global_pool='token' if pool == 'token' else 'avg', fc_norm=pool == 'mean',
+        pos_embed='none' if positions == 'none' else 'learn', **settings)
     if pool in ('flatten', 'sequence'): model.attn_pool = nn.Flatten() if pool == 'flatten' else SequencePool(width)
     model.head = _dense(width*(model.patch_embed.num_patches if pool == 'flatten' else 1), dense, n_out, dense_dropout)
     model.head.apply(init_weights_vit_timm)
-    if positions == 'waves': model.pos_embed = nn.Parameter(build_sincos2d_pos_embed(model.patch_embed.grid_size, width)[None], requires_grad=False)
+    if positions == 'waves':
+        waves = build_sincos2d_pos_embed(model.patch_embed.grid_size, width)[None]
+        model.pos_embed = nn.Parameter(waves, requires_grad=False)
     return model
 
 # %% ../nbs/05_vit.ipynb #1a3d447c
@@ -71,25 +78,28 @@ def galaxy_vit(
     drop_path:float=.1,         # stochastic depth of the last layer
     head_width:int|None=None,   # numbers in a head; None: width/heads
     mlp:float=4.,               # hidden numbers of the dense part over the width
-    pool:str='mean',            # what the outputs read: 'mean', class 'token', 'flatten' (all words in a row), 'sequence' (`SequencePool`)
+    pool:str='mean',            # outputs read 'mean', class 'token', all words: 'flatten', weighted mean: 'sequence'
     positions:str='learned',    # 'learned', fixed 'waves' of two dimensions, 'none'
     conv_stem:bool=False,       # convolutions in place of one matrix; the patch is a power of 2
     dense:tuple=(),             # widths of dense layers before the outputs
     dense_dropout:float=0.      # in those
-)->nn.Module:                   # (n, 3, size, size) -> (n, n_out) logits; but for 'flatten' any size that the patches fill
-    "A vision transformer (arXiv:2010.11929); raises `ValueError` where the patches do not fill the image or the parts do not fit."
+)->nn.Module:                   # (n, 3, size, size) -> (n, n_out) logits; but for 'flatten' any size that patches fill
+    "A vision transformer (arXiv:2010.11929); `ValueError` where patches do not fill the image, or parts do not fit."
     steps = patch.bit_length()-1
     if size % patch: raise ValueError(f'patches of {patch} pixels do not fill an image of {size}')
-    if conv_stem and (2**steps != patch or steps < 1): raise ValueError(f'a convolutional stem halves the image at each step: a patch of {patch} is no power of 2')
-    embed = partial(HybridEmbed, backbone=ConvStem(depth=steps, channels=width, stride=(2,)*steps), proj=False) if conv_stem else PatchEmbed
-    return _transformer(embed, n_out, size, 1 if conv_stem else patch, width, heads, head_width, pool, positions, dense, dense_dropout,
+    if conv_stem and (2**steps != patch or steps < 1):
+        raise ValueError(f'a convolutional stem halves the image at each step: a patch of {patch} is no power of 2')
+    embed = partial(HybridEmbed, backbone=ConvStem(depth=steps, channels=width, stride=(2,)*steps),
+                    proj=False) if conv_stem else PatchEmbed
+    return _transformer(embed, n_out, size, 1 if conv_stem else patch, width, heads, head_width, pool, positions,
+                        dense, dense_dropout,
                         depth=depth, mlp_ratio=mlp, proj_drop_rate=dropout, drop_path_rate=drop_path)
 
 # %% ../nbs/05_vit.ipynb #3b59cd90
 def galaxy_cct(
     n_out:int=37,               # outputs, one logit for each column
     size:int=64,                # side of the input image, pixels
-    stem:tuple=(32, 64),        # channels of the convolutions before the last one, which has `width`; each halves the image
+    stem:tuple=(32, 64),        # channels of the convolutions before the last, which has `width`; each halves the image
     width:int=128,              # numbers in a word
     depth:int=6,                # layers
     heads:int=4,                # attention heads in a layer
@@ -101,8 +111,10 @@ def galaxy_cct(
 )->nn.Module:                   # (n, 3, size, size) -> (n, n_out) logits, for any size
     "A compact convolutional transformer (arXiv:2104.05704); raises `ValueError` where the parts do not fit."
     channels = (3, *stem, width)
-    convs = [m for a, b in zip(channels, channels[1:]) for m in (nn.Conv2d(a, b, 3, padding=1, bias=False), nn.ReLU(), nn.MaxPool2d(3, 2, 1))]
-    return _transformer(partial(HybridEmbed, backbone=nn.Sequential(*convs), proj=False), n_out, size, 1, width, heads, head_width, 'sequence', positions,
+    convs = [m for a, b in zip(channels, channels[1:])
+             for m in (nn.Conv2d(a, b, 3, padding=1, bias=False), nn.ReLU(), nn.MaxPool2d(3, 2, 1))]
+    return _transformer(partial(HybridEmbed, backbone=nn.Sequential(*convs), proj=False), n_out, size, 1, width, heads,
+                        head_width, 'sequence', positions,
                         depth=depth, mlp_ratio=mlp, proj_drop_rate=dropout, drop_path_rate=drop_path)
 
 # %% ../nbs/05_vit.ipynb #b237df5a
@@ -110,14 +122,16 @@ class ConvAttention(Attention):
     "timm's attention; queries, keys and values see the patches around theirs, keys and values every second one."
     def __init__(self, dim, num_heads, **kw):
         super().__init__(dim, num_heads, **kw)
-        near = lambda stride: nn.Sequential(nn.Conv2d(dim, dim, 3, stride, 1, groups=dim, bias=False), nn.BatchNorm2d(dim))
+        near = lambda stride: nn.Sequential(nn.Conv2d(dim, dim, 3, stride, 1, groups=dim, bias=False),
+                                            nn.BatchNorm2d(dim))
         self.near = nn.ModuleList([near(1), near(2), near(2)])
 
     def forward(self, x, **kw):
         side = isqrt(x.shape[1])
         token, grid = x[:, :-side**2], x[:, -side**2:].transpose(1, 2).unflatten(2, (side, side))
         seen = [torch.cat([token, f(grid).flatten(2).transpose(1, 2)], 1) for f in self.near]
-        q, k, v = [F.linear(s, w, b).unflatten(2, (self.num_heads, -1)).transpose(1, 2) for s, w, b in zip(seen, self.qkv.weight.chunk(3), self.qkv.bias.chunk(3))]
+        q, k, v = [F.linear(s, w, b).unflatten(2, (self.num_heads, -1)).transpose(1, 2) for s, w,
+                   b in zip(seen, self.qkv.weight.chunk(3), self.qkv.bias.chunk(3))]
         return self.proj_drop(self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)))
 
 # %% ../nbs/05_vit.ipynb #bf6feed9
@@ -126,18 +140,22 @@ def _merge(a, b, kernel, stride, rows):
     if not rows: return nn.Conv2d(a, b, kernel, stride, kernel//2)
     return nn.Sequential(nn.Conv1d(a, a, kernel, stride, kernel//2, groups=a, bias=False), nn.Conv1d(a, b, 1))
 
-# %% ../nbs/05_vit.ipynb #2c2f6e38
 class CvT(nn.Module):
     "Stages of merged words; see `galaxy_cvt`."
-    def __init__(self, n_out, widths, depths, heads, kernels, strides, dropout, drop_path, head_width, mlp, rows, skip, token):
+    def __init__(self, n_out, widths, depths, heads, kernels, strides, dropout, drop_path, head_width, mlp, rows, skip,
+                 token):
         super().__init__()
         inputs = (widths[0] if rows else 3, *widths)
-        block = partial(_block, attn=Attention if rows else ConvAttention, kind=Block if skip else NoSkip, head_width=head_width, mlp_ratio=mlp, qkv_bias=True, proj_drop=dropout)
-        self.embed = nn.Sequential(nn.Conv2d(3, widths[0], 3, 2, 1), nn.ReLU(), nn.Flatten(2)) if rows else nn.Identity()
+        block = partial(_block, attn=Attention if rows else ConvAttention, kind=Block if skip else NoSkip,
+                        head_width=head_width, mlp_ratio=mlp, qkv_bias=True, proj_drop=dropout)
+        self.embed = nn.Sequential(nn.Conv2d(3, widths[0], 3, 2, 1), nn.ReLU(),
+                                   nn.Flatten(2)) if rows else nn.Identity()
         self.merge = nn.ModuleList([_merge(a, b, k, s, rows) for a, b, k, s in zip(inputs, widths, kernels, strides)])
         self.norms = nn.ModuleList([nn.LayerNorm(w) for w in widths])
         self.stages = nn.ModuleList([nn.Sequential(*[block(w, h, drop_path=d) for d in drops])
-                                     for w, h, drops in zip(widths, heads, calculate_drop_path_rates(drop_path, list(depths), stagewise=True))])
+                                     for w, h,
+                                     drops in zip(widths, heads,
+                                                  calculate_drop_path_rates(drop_path, list(depths), stagewise=True))])
         self.cls_token = nn.Parameter(torch.zeros(1, 1, widths[-1])) if token else None
         self.norm, self.head = nn.LayerNorm(widths[-1]), nn.Linear(widths[-1], n_out)
         self.apply(init_weights_vit_timm)
@@ -146,7 +164,8 @@ class CvT(nn.Module):
     def forward(self, x):
         x = self.embed(x)
         for merge, norm, stage in zip(self.merge, self.norms, self.stages):
-            x = merge(x); shape = x.shape[2:]
+            x = merge(x)
+            shape = x.shape[2:]
             x, last = norm(x.flatten(2).transpose(1, 2)), stage is self.stages[-1]
             if last and self.cls_token is not None: x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1)
             x = stage(x)
@@ -168,8 +187,8 @@ def galaxy_cvt(
     mlp:float=4.,                   # hidden numbers of the dense part over the width
     rows:bool=False,                # words in one row, merged by separable convolutions along it
     skip:bool=True,                 # paths around attention and dense parts
-    token:bool=False                # a class token joins in the last stage, and the outputs read it; False: the mean of the words
-)->nn.Module:                       # (n, 3, height, width) -> (n, n_out) logits; square images of any size, without positions
+    token:bool=False                # a class token joins in the last stage and is read; False: the mean of the words
+)->nn.Module:                       # (n, 3, height, width) -> (n, n_out) logits; square images of any size
     "A convolutional vision transformer (arXiv:2103.15808); raises `ValueError` where its stages differ in number."
     stages = dict(widths=widths, depths=depths, heads=heads, kernels=kernels, strides=strides)
     if len({len(s) for s in stages.values()}) > 1: raise ValueError(f'one number for each stage: {stages}')
@@ -181,10 +200,13 @@ PRESETS = {
     'vit_stem': (galaxy_vit, dict(size=64, conv_stem=True, width=192, heads=6)),
     'cct': (galaxy_cct, dict(size=64)),
     'cvt': (galaxy_cvt, {}),
-    'diary_vit': (galaxy_vit, dict(size=256, patch=16, width=64, depth=12, heads=12, head_width=64, mlp=2., dropout=.1, drop_path=0.,
+    'diary_vit': (galaxy_vit, dict(size=256, patch=16, width=64, depth=12, heads=12, head_width=64, mlp=2., dropout=.1,
+                                   drop_path=0.,
                                    pool='flatten', dense=(2048, 1024), dense_dropout=.5)),
-    'diary_cct': (galaxy_cct, dict(size=128, stem=(64,), width=32, depth=8, heads=8, head_width=32, mlp=1., drop_path=.1)),
-    'diary_cvt': (galaxy_cvt, dict(widths=(64,)*3, depths=(1,)*3, heads=(2,)*3, kernels=(7, 5, 3), strides=(4, 4, 1), drop_path=0., rows=True, skip=False, token=True))}
+    'diary_cct': (galaxy_cct, dict(size=128, stem=(64,), width=32, depth=8, heads=8, head_width=32, mlp=1.,
+                                   drop_path=.1)),
+    'diary_cvt': (galaxy_cvt, dict(widths=(64,)*3, depths=(1,)*3, heads=(2,)*3, kernels=(7, 5, 3), strides=(4, 4, 1),
+                                   drop_path=0., rows=True, skip=False, token=True))}
 
 def galaxy_transformer(
     name:str,           # a name in `PRESETS`
@@ -211,7 +233,9 @@ def position_grid(
 # %% ../nbs/05_vit.ipynb #00ff4883
 class _Watch(TorchFunctionMode):
     "Keeps the weights of every attention that is computed within it."
-    def __init__(self): super().__init__(); self.seen = []
+    def __init__(self):
+        super().__init__()
+        self.seen = []
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
@@ -220,7 +244,6 @@ class _Watch(TorchFunctionMode):
             self.seen.append((logits if mask is None else logits+mask).softmax(-1))
         return func(*args, **kwargs)
 
-# %% ../nbs/05_vit.ipynb #6f38ebb9
 def _seen(model, x):
     "The weights of every layer, first to last."
     was, watch = model.training, _Watch()
@@ -229,21 +252,20 @@ def _seen(model, x):
     if not watch.seen: raise ValueError('this network never calls scaled_dot_product_attention')
     return watch.seen
 
-# %% ../nbs/05_vit.ipynb #6b257716
 def _rollout(seen):
     "Attention through all layers."
-    if len({a.shape[2:] for a in seen}) > 1 or seen[0].shape[2] != seen[0].shape[3]: raise ValueError('rollout needs the same words in every layer: choose a layer')
+    if len({a.shape[2:] for a in seen}) > 1 or seen[0].shape[2] != seen[0].shape[3]:
+        raise ValueError('rollout needs the same words in every layer: choose a layer')
     total = torch.eye(seen[0].shape[-1], device=seen[0].device)
     for a in seen: total = .5*(a.mean(1)+torch.eye(a.shape[-1], device=a.device)) @ total
     return total[:, None]
 
-# %% ../nbs/05_vit.ipynb #514f1b87
 def attention_map(
     model:nn.Module,    # a transformer on torch's scaled_dot_product_attention
     x:torch.Tensor,     # (n, 3, size, size) normalised images
     layer=-1            # which layer, or 'rollout': all of them, heads averaged
 )->torch.Tensor:        # (n, heads, words that ask, words that are asked); each row sums to 1
-    "Attention weights; raises `ValueError` for a network without attention, and for a rollout where the words change between layers."
+    "Attention weights; raises `ValueError` for a network without attention, or a rollout where words change."
     seen = _seen(model, x)
     return _rollout(seen) if layer == 'rollout' else seen[layer]
 
@@ -257,24 +279,27 @@ def over_image(
     asked = weights[..., 0, :] if prefix else weights.mean(-2)
     return asked[..., prefix:].unflatten(-1, (side, side))
 
-# %% ../nbs/05_vit.ipynb #8d94e673
 def plot_attention(
     picture,                # (height, width, 3) the galaxy
     weights:torch.Tensor,   # (1, heads, words that ask, words that are asked), from `attention_map` of this galaxy
     title:str='',           # above all panels
     columns:int=7           # panels in a row
 )->plt.Figure:            # the galaxy, the mean over heads, each head; of a rollout one map
-    "A galaxy beside the attention that its patches get, on average over the heads and from each; white: the galaxy's outline."
+    "A galaxy beside the attention that its patches get, over the heads and from each; white: the galaxy's outline."
     maps = over_image(weights)[0].cpu()
-    shown = {'mean of heads': maps.mean(0)} | {f'head {i+1}': m for i, m in enumerate(maps)} if len(maps) > 1 else {'all layers': maps[0]}
+    heads = {'mean of heads': maps.mean(0)} | {f'head {i+1}': m for i, m in enumerate(maps)}
+    shown = heads if len(maps) > 1 else {'all layers': maps[0]}
     rows, light = -(-(len(shown)+1)//columns), np.asarray(picture, float).mean(2)
     fig, axes = plt.subplots(rows, columns, figsize=(8, 1.55*rows+.3), layout='constrained', squeeze=False)
     for ax in axes.flat: ax.axis('off')
-    axes.flat[0].imshow(picture); axes.flat[0].set_title('galaxy')
+    axes.flat[0].imshow(picture)
+    axes.flat[0].set_title('galaxy')
     for ax, (name, m) in zip(axes.flat[1:], shown.items()):
-        ax.imshow(m, cmap='viridis', extent=(-.5, light.shape[1]-.5, light.shape[0]-.5, -.5)); ax.set_title(f'{name}\n{100*m.min():.1f} to {m.max():.1%}', fontsize=7)
+        ax.imshow(m, cmap='viridis', extent=(-.5, light.shape[1]-.5, light.shape[0]-.5, -.5))
+        ax.set_title(f'{name}\n{100*m.min():.1f} to {m.max():.1%}', fontsize=7)
         ax.contour(light, levels=[.25*light.max()], colors='w', linewidths=.7)
-    fig.suptitle(title, fontsize=9); plt.close(fig)
+    fig.suptitle(title, fontsize=9)
+    plt.close(fig)
     return fig
 
 # %% ../nbs/05_vit.ipynb #bfccff44
@@ -290,7 +315,8 @@ class AttentionBrowser:
         self.pixels = [np.moveaxis(np.asarray(im), 0, -1) for im, _ in learn.dls.valid.decode_batch(b, max_n=n)]
         layers = len(_seen(self.model, self.x[:1]))
         self.galaxy = w.IntSlider(0, 0, len(self.x)-1, description='galaxy')
-        self.layer = w.SelectionSlider(options=[*[(f'{i+1}', i) for i in range(layers)], ('all', 'rollout')], value=layers-1, description='layer')
+        self.layer = w.SelectionSlider(options=[*[(f'{i+1}', i) for i in range(layers)], ('all', 'rollout')],
+                                       value=layers-1, description='layer')
         self.picture = w.Image(format='png', layout=w.Layout(max_width='100%'))
         for s in (self.galaxy, self.layer): s.observe(lambda _: self._draw(), 'value')
         self.box = w.VBox([w.HBox([self.galaxy, self.layer]), self.picture])
@@ -303,7 +329,8 @@ class AttentionBrowser:
     def figure(self)->plt.Figure: # the galaxy, the mean over heads, each head
         "What the browser shows, as a still figure."
         i, layer = self.galaxy.value, self.layer.value
-        return plot_attention(self.pixels[i], attention_map(self.model, self.x[i:i+1], layer), f'{self.source} galaxy {i} of the held-out part, layer {self.layer.label}')
+        return plot_attention(self.pixels[i], attention_map(self.model, self.x[i:i+1], layer),
+                              f'{self.source} galaxy {i} of the held-out part, layer {self.layer.label}')
 
     def _draw(self):
         fig, b = self.figure(), io.BytesIO()
