@@ -100,7 +100,8 @@ def read_run(
     Raises `FileNotFoundError`, or `ValueError` that names the file and the entry that does not belong."""
     if file not in NOTES: raise ValueError(f'{file!r} is no note of a run: choose one of {", ".join(NOTES)}')
     path = Path(folder)/file
-    if not path.exists(): raise FileNotFoundError(f'no finished run at {folder}: {file} is missing')
+    if not path.exists():
+        raise FileNotFoundError(f'no finished run at {folder}'+f': {file} is missing'*Path(folder).exists())
     needed, known = NOTES[file]
     note = read_json(path, most=5_000_000)
     if missing := sorted(set(needed)-set(note)):

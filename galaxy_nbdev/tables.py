@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['TABLES', 'MOST_CELLS', 'as_text', 'column_names', 'read_table', 'to_number']
 
-# %% ../nbs/foundations/tables.ipynb #d22e2c5d
-import csv, gzip, io, re
+# %% ../nbs/foundations/tables.ipynb #83aa4c23
+import csv, gzip, io
 from pathlib import Path
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.parquet as pq
 from pyarrow import csv as arrow_csv
 from .files import regular
 
-# %% ../nbs/foundations/tables.ipynb #55bcdccd
+# %% ../nbs/foundations/tables.ipynb #000322ed
 _SCIENTIFIC = r'\d+(?:\.\d+)?[eE]\+?\d+'
 
 def as_text(
@@ -37,7 +37,7 @@ def _rounded(value, what): # ValueError
     return ValueError(f'{what} {value} was saved as a floating-point number and has lost digits: '
                       f'write the table again with {what} as text or as a whole number')
 
-# %% ../nbs/foundations/tables.ipynb #06f7e77b
+# %% ../nbs/foundations/tables.ipynb #bb58f51a
 class _Unpacked(io.RawIOBase):
     "The bytes of a gzip file, up to a hundred times its own size."
     def __init__(self, path): self.path, self.file, self.left = path, gzip.open(path), 100*path.stat().st_size+1_000_000
@@ -54,7 +54,7 @@ class _Unpacked(io.RawIOBase):
 def _bytes(path): # binary file
     return io.BufferedReader(_Unpacked(path), 1 << 20) if path.name.lower().endswith('.gz') else open(path, 'rb')
 
-# %% ../nbs/foundations/tables.ipynb #1b4b6a13
+# %% ../nbs/foundations/tables.ipynb #9e1fd8aa
 def _layout(path): # tuple: lines before the first row, delimiter, column names
     "How a text table is laid out; raises `ValueError` where its beginning is no header."
     with _bytes(path) as f: head = f.read(1 << 20)
@@ -70,7 +70,7 @@ def _layout(path): # tuple: lines before the first row, delimiter, column names
     else: raise ValueError(f'{path} is empty: a header and rows are needed')
     return i+1, delimiter, [c.strip() for c in next(csv.reader([line.removeprefix('#')], delimiter=delimiter))]
 
-# %% ../nbs/foundations/tables.ipynb #cbb0c7e5
+# %% ../nbs/foundations/tables.ipynb #ebf737da
 TABLES = ('.csv', '.csv.gz', '.tsv', '.tsv.gz', '.parquet', '.fits', '.fit', '.fits.gz', '.vot', '.votable', '.xml')
 MOST_CELLS = 2_000_000_000      # rows times columns that are read at once
 
@@ -95,18 +95,20 @@ def _kind(path): # str
     if kind is None: raise ValueError(f'{path} is no table of a known format: save it as one of {", ".join(TABLES)}')
     return kind
 
-# %% ../nbs/foundations/tables.ipynb #3c2d44ab
+# %% ../nbs/foundations/tables.ipynb #f3ab86fa
 class _guarded:
     "Whatever a library says of a broken table becomes a `ValueError` that names the file."
     def __init__(self, path): self.path = path
     def __enter__(self): return self
     def __exit__(self, kind, e, trace):
         if e is None or not isinstance(e, Exception) or str(self.path) in str(e): return
-        remedy = ('save the table as CSV in UTF-8' if isinstance(e, UnicodeError) or 'UTF8' in str(e)
-                  else 'mend that row' if re.search(r'Row #\d+', str(e)) else 'it is cut short or of another format, get it again')
-        raise ValueError(f'{self.path} cannot be read ({" ".join(str(e).split())[:200] or kind.__name__}): {remedy}') from e
+        words = ' '.join(str(e).split())[:200] or kind.__name__
+        remedy = ('save the table as CSV in UTF-8' if isinstance(e, UnicodeError) or 'UTF8' in words
+                  else 'mend that row' if 'Row #' in words or 'Expected' in words
+                  else 'it is cut short or of another format, get it again')
+        raise ValueError(f'{self.path} cannot be read ({words}): {remedy}') from e
 
-# %% ../nbs/foundations/tables.ipynb #0e8d2918
+# %% ../nbs/foundations/tables.ipynb #dac0a2c7
 def _read_csv(path, wanted, text, numbers): # DataFrame
     "Columns of a text table; numbers as float32 where all of them are."
     before, delimiter, names = _layout(path)
@@ -121,9 +123,11 @@ def _read_csv(path, wanted, text, numbers): # DataFrame
     except pa.ArrowInvalid as e:
         if 'conversion error' not in str(e): raise
         t = parse(dict.fromkeys(wanted, pa.string()))      # something is no number: `_typed` says where
+    for c in wanted:        # text that is not UTF-8 comes as bytes
+        if t[c].dtype == object and any(isinstance(v, bytes) for v in t[c]): t[c] = t[c].str.decode('latin-1')
     return t.set_axis(pd.RangeIndex(before+1, before+1+len(t), name='row'))
 
-# %% ../nbs/foundations/tables.ipynb #44adc7d2
+# %% ../nbs/foundations/tables.ipynb #3381a8f9
 def _read_parquet(path, wanted): # DataFrame
     "Columns of a parquet table, an index of pandas among them."
     with pq.ParquetFile(path) as f:
@@ -131,7 +135,7 @@ def _read_parquet(path, wanted): # DataFrame
             raise ValueError(f'{path} has {f.metadata.num_rows:,} rows: more than are read at once')
         return f.read(columns=wanted).to_pandas(ignore_metadata=True)
 
-# %% ../nbs/foundations/tables.ipynb #7f8fb639
+# %% ../nbs/foundations/tables.ipynb #e3c7439f
 def _astropy(path, kind): # astropy Table
     "The first table of a FITS or VOTable file."
     from astropy.table import Table
@@ -155,7 +159,7 @@ def _table_unit(data, path): # int
         if size > len(data): raise ValueError(f'{path} is cut short: get it again')
     return found
 
-# %% ../nbs/foundations/tables.ipynb #1fc746f5
+# %% ../nbs/foundations/tables.ipynb #30986ba6
 def read_table(
     path:str|Path,      # a table: CSV (commas, semicolons, tabs), parquet, FITS or VOTable
     text=(),            # columns that are read as text: ids, names
@@ -172,12 +176,14 @@ def read_table(
         if kind == 'csv': t = _read_csv(path, wanted, text, numbers)
         else:
             if kind == 'parquet': wanted = _flat(path, wanted, text+numbers)
-            t = _read_parquet(path, wanted) if kind == 'parquet' else _flat_columns(_astropy(path, kind), path, wanted, text+numbers)
+            t = (_read_parquet(path, wanted) if kind == 'parquet'
+                 else _flat_columns(_astropy(path, kind), path, wanted, text+numbers))
             t.index = pd.RangeIndex(1, len(t)+1, name='row')
-    if not len(t) and not empty: raise ValueError(f'{path} has a header and no rows: get it again, or choose another table')
+    if not len(t) and not empty:
+        raise ValueError(f'{path} has a header and no rows: get it again, or choose another table')
     return _typed(t, path, text, numbers)
 
-# %% ../nbs/foundations/tables.ipynb #28c9c149
+# %% ../nbs/foundations/tables.ipynb #b61c53bd
 def _flat(path, wanted, needed): # list
     "The columns of a parquet table that hold one value a cell; raises `ValueError` where a needed one does not."
     schema = pq.read_schema(path)
@@ -192,7 +198,7 @@ def _flat_columns(t, path, wanted, needed): # DataFrame
         if c in needed: raise ValueError(f'{path}, column {c}: its cells hold lists, one value a cell is needed')
     return t[[c for c in wanted if c not in nested]].to_pandas()
 
-# %% ../nbs/foundations/tables.ipynb #43f6baf4
+# %% ../nbs/foundations/tables.ipynb #831e0634
 def _typed(t, path, text, numbers): # DataFrame
     "Ids as text, numbers as float32; raises `ValueError` for the first cell that is neither."
     for c in text:
@@ -211,5 +217,6 @@ def to_number(
     bad = (values.notna() & number.isna() & (values.astype(str).str.strip() != '')).to_numpy()
     if bad.any():
         i = bad.argmax()
-        raise ValueError(f'{table}, row {values.index[i]}, column {column}: {str(values.iloc[i])[:40]!r} is no number: mend the table')
+        value = str(values.iloc[i])[:40]
+        raise ValueError(f'{table}, row {values.index[i]}, column {column}: {value!r} is no number: mend the table')
     return number.astype('float32')
