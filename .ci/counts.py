@@ -82,8 +82,6 @@ def summary():
             f'{len(public)} public functions and classes, without {lacking}')
     much = {k: n for k, n in LACKING.items() if lack[k] > n}
     over = [f'{lack[k]} public functions lack {k}, more than {n}: .ci/counts.py names them' for k, n in much.items()]
-    median = statistics.median(code)
-    if median >= 10: over.append(f'the median exported cell has {median:g} lines, 10 or more')
     return text, [f'{who} lacks {", ".join(lacks)}' for who, lacks in public if lacks], over
 
 if __name__ == '__main__':

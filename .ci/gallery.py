@@ -5,7 +5,7 @@ from notebooks import NBS, figures, drawn, options, read, title
 
 FRONT = [('00_exploration', 'fig-top-voted'), ('03_cnn', 'fig-cnn-loss'), ('04_resnet', 'fig-grad-cam'),
          ('06_evaluation', 'fig-models')]
-SHOWN = [('foundations/simulate', 'fig-sheet'), ('00_exploration', 'fig-tree'), ('00_exploration', 'fig-top-voted'),
+SHOWN = [('foundations/sky', 'fig-sheet'), ('00_exploration', 'fig-tree'), ('00_exploration', 'fig-top-voted'),
          ('00_exploration', 'fig-correlation'), ('01_cleaning', 'fig-before-after'), ('02_dataloaders', 'fig-augment'),
          ('03_cnn', 'fig-cnn-loss'), ('03_cnn', 'fig-cnn-filters'), ('04_resnet', 'fig-grad-cam'),
          ('04_resnet', 'fig-similar'), ('05_vit', 'fig-patches'), ('05_vit', 'fig-attention'),

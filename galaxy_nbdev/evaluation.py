@@ -24,6 +24,7 @@ from .figures import PALETTE, data_title, literal, picture_sheet, placed_by_hand
 from .prediction import cascade, predict
 from .runs import check_runs, commonest_group, finished_runs, held_out, read_run, run_split
 from .schema import ANSWERS, CLASSES, QUESTIONS, make_labels, noise_variance
+from .votes import assumed_votes
 
 # %% ../nbs/06_evaluation.ipynb #f6979a55
 @dataclass
@@ -89,13 +90,13 @@ def compare(self:Score,
 def score(
     pred:pd.DataFrame,              # galaxy_id and predicted classes, all that the catalogue knows
     df:pd.DataFrame,                # a catalogue that holds these galaxies
-    n_votes:float|None=None,        # votes a galaxy, as `metrics.assumed_votes` takes them
+    n_votes:float|None=None,        # votes a galaxy, as `assumed_votes` takes them
     truth:pd.DataFrame|None=None,   # the true probabilities of simulated galaxies
     draws:int=200,                  # of the bootstrap
     seed:int=0                      # of the bootstrap
 )->Score:                           # shown as tables of headlines, questions and labels
     "RMSE and its relatives; raises `ValueError` where the two cannot be paired."
-    n_votes, note = metrics.assumed_votes(df, n_votes)
+    n_votes, note = assumed_votes(df, n_votes)
     parts = metrics.headline_parts(pred, df, n_votes, truth)
     known = df.set_index('galaxy_id').loc[parts.index]
     known.attrs = df.attrs
@@ -109,8 +110,8 @@ def score(
     classes = classes.assign(floor=floor2**.5, over_floor=classes.rmse/floor2**.5)
     q = _questions(pred, df, floor2, n_votes)
     agreed = (q.accuracy_agreed*q.agreed).sum()/q.agreed.sum() if q.agreed.any() else np.nan
-    size = pd.Series({'galaxies': len(parts), 'outputs': len(columns)})
-    overall = pd.concat([size, h.value, pd.Series({'accuracy_agreed': agreed})])
+    more = {'galaxies': len(parts), 'outputs': len(columns), 'accuracy_agreed': agreed}
+    overall = pd.concat([pd.Series(more), h.value])
     return Score(name, overall, h, q, classes, pred, known.reset_index(), n_votes, note)
 
 def _questions(pred, df, floor2, n_votes):
@@ -142,8 +143,7 @@ def _measure(path):
     rim = np.concatenate([part.reshape(-1, 3) for part in (x[:2], x[-2:], x[:, :2], x[:, -2:])])
     sky = np.median(rim, axis=0)
     x = np.clip(x-sky, 0, None)
-    light = x.mean(2)+1e-3
-    out = x[(_R > 8) & (_R < 24)].mean(0)
+    light, out = x.mean(2)+1e-3, x[(_R > 8) & (_R < 24)].mean(0)
     curve = np.cumsum(np.bincount(_R.astype(int).ravel(), light.ravel()))
     r50, r90 = np.interp([.5, .9], curve/curve[-1], np.arange(len(curve)))
     smooth = (light+sum(np.roll(light, s, a) for s in (1, -1) for a in (0, 1)))/5
@@ -320,7 +320,7 @@ def ensemble_table(
     if set(CLASSES) & set(second[best]) == {c for k in by.index for c in QUESTIONS[k-1].classes}:
         words = ', '.join(f'{n} {k}' for n, k in by.groupby(by).size().items())
         made['question by question'] = cascade({k: second[n] for k, n in by.items()}), words
-    compared = lambda q: metrics.compare_predictions(second[best], q, df, metrics.assumed_votes(df)[0],
+    compared = lambda q: metrics.compare_predictions(second[best], q, df, assumed_votes(df)[0],
                                                      draws).loc['rmse']
     rows = {name: [*compared(q)[['b', 'change', 'low', 'high']], of] for name, (q, of) in made.items()}
     return pd.DataFrame.from_dict(rows, orient='index', columns=['rmse', 'change', 'low', 'high', 'made_of'])

@@ -12,8 +12,7 @@ __all__ = ['ORDER', 'WILLETT', 'SAMPLES', 'fractions', 'lacks', 'tree_order', 'l
 
 # %% ../nbs/00_exploration.ipynb #4c06db04
 from collections.abc import Callable
-import numpy as np, pandas as pd, matplotlib as mpl
-import matplotlib.pyplot as plt
+import matplotlib as mpl, matplotlib.pyplot as plt, numpy as np, pandas as pd
 from . import metrics
 from .figures import ANSWER, DIVERGING, HALO, PALETTE, QUESTION, SEQUENTIAL, WORDS, Drawing, Sheet
 from .figures import data_title, literal, placed_by_hand, question_colour, question_title
@@ -335,15 +334,15 @@ def _top_table(df, best, shares, votes, rule):
     rows = {c: row(c, i) for c, i in best.items()}
     columns = ['answer', 'galaxy_id', 'path', 'fraction', 'votes']
     out = pd.DataFrame.from_dict(rows, orient='index', columns=columns).rename_axis('class').reindex(CLASSES)
-    out['answer'], out.attrs = ANSWERS.answer, {'rule': rule}
-    return out
+    out.attrs['rule'] = rule
+    return out.assign(answer=ANSWERS.answer)
 
 def _top_plain(df, unknown):
     "The plain maximum of each cumulative fraction."
     best = {c: df[c].idxmax() for c in CLASSES if c in df and df[c].notna().any()}
+    rule = 'Highest cumulative fraction, however few the votes' + (' (no votes are known)' if unknown else '')
     votes = pd.DataFrame(np.nan, df.index, CLASSES) if unknown else answer_votes(df)
-    why = ' (no votes are known)' if unknown else ''
-    return _top_table(df, best, df, votes, f'Highest cumulative fraction, however few the votes{why}')
+    return _top_table(df, best, df, votes, rule)
 
 # %% ../nbs/00_exploration.ipynb #18f1d3d0
 def plot_top_voted(

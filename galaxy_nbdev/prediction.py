@@ -14,6 +14,7 @@ import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from tqdm.auto import tqdm
 from . import files, images, metrics, sources
 from .schema import CLASSES, QUESTIONS, galaxy_ids, to_cumulative
+from .votes import assumed_votes
 
 # %% ../nbs/foundations/prediction.ipynb #c70525b1
 def dihedral8(
@@ -137,7 +138,7 @@ def view_gain(
     the share of galaxies whose first answer all views give. Raises `ValueError` where the tables cannot be paired."""
     views, columns = predict_views(learn, df, 'dihedral8', 256, store), list(learn.dls.vocab)
     table = lambda x: pd.DataFrame(x, columns=columns).assign(galaxy_id=df.galaxy_id.to_numpy())
-    votes = metrics.assumed_votes(df)[0]
+    votes = assumed_votes(df)[0]
     c = metrics.compare_predictions(table(views[0]), table(views.mean(0)), df, votes, draws).loc['rmse']
     y = df[columns].to_numpy('float64')
     first = views[:, :, [columns.index(x) for x in QUESTIONS[0].classes]].argmax(2)
