@@ -7,7 +7,7 @@ __all__ = ['REPORT', 'partitions', 'read_partition', 'over_partitions', 'connect
            'repeated_ids', 'store_partitions', 'predict_partitions', 'write_hats']
 
 # %% ../nbs/foundations/survey.ipynb #28e92ba0
-import errno, getpass, json, os, re, shutil, tempfile, time
+import errno, getpass, json, logging, os, re, shutil, tempfile, time
 from functools import lru_cache, partial
 from pathlib import Path
 from urllib.parse import quote
@@ -187,10 +187,13 @@ def connect(
     if isinstance(where, str): return Client(where)
     start = dask.config.get('distributed.nanny.pre-spawn-environ')
     start = {k: v for k, v in start.items() if k != 'MALLOC_TRIM_THRESHOLD_'}
-    calm = 'import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)'
+    calm = """import logging, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+logging.getLogger('distributed').setLevel(logging.ERROR)"""
     how = {'nanny.pre-spawn-environ': start, 'worker.profile.enabled': False, 'worker.preload': [calm]}
     with dask.config.set({f'distributed.{k}': v for k, v in how.items()}):
-        return Client(n_workers=in_range(where, 'workers'), threads_per_worker=1, dashboard_address=None)
+        n = in_range(where, 'workers')
+        return Client(n_workers=n, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR)
 
 # %% ../nbs/foundations/survey.ipynb #b8658295
 def simulate_partitions(
@@ -430,7 +433,7 @@ def write_hats(
         raise ImportError('this needs hats: pip install "galaxy_nbdev[hats]"; without, predictions are parquet') from e
     source, dest = Path(source).expanduser().resolve(), Path(dest).expanduser().resolve()
     if not (source/'hats.properties').exists():
-        raise ValueError(f'{source} has no hats.properties and is no HATS catalogue: of a collection give that')
+        raise ValueError(f'{source} has no hats.properties, so is no HATS catalogue: of a collection give that')
     note = dest/'_request.json'
     if not note.exists() or files.read_json(note).get('source') != str(source):
         raise ValueError(f'{dest} holds no predictions of {source}: make them with predict_partitions')
