@@ -19,7 +19,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from tqdm.auto import tqdm
 from . import confidence, files, images, metrics, profile, results, sources
 from .dataloaders import data_hash, kfold_ids
-from .figures import PALETTE, data_title, literal, picture_sheet, placed_by_hand, question_title, show_galaxy
+from .figures import PALETTE, data_title, literal, picture_sheet, placed_by_hand
+from .figures import question_title, show_galaxy
 from .prediction import cascade, predict
 from .runs import check_runs, commonest_group, finished_runs, held_out, read_run, run_split
 from .schema import ANSWERS, CLASSES, QUESTIONS, make_labels, noise_variance

@@ -155,8 +155,8 @@ def view_reason(
     sure = '' if g.low > 0 or g.high < 0 else ', which may be chance'
     easier = g.rmse_views**2-g.rmse_one**2
     return (f'{way} by {abs(g.change):.4f} ({g.low:+.4f} to {g.high:+.4f}{sure}): averaging takes '
-            f'{g.spread**2:.6f} off the squared error, in which the picture as it lies is {"easier" if easier > 0 else "harder"} '
-            f'than its views by {abs(easier):.6f}')
+            f'{g.spread**2:.6f} off the squared error, in which the picture as it lies is '
+            f'{"easier" if easier > 0 else "harder"} than its views by {abs(easier):.6f}')
 
 # %% ../nbs/foundations/prediction.ipynb #a2a627b7
 def predict_shards(
@@ -170,7 +170,7 @@ def predict_shards(
     store=None                  # as `predict` takes it
 )->Path:                        # `dest`
     """Predictions written shard by shard, each whole or not at all; shards that are there are kept.
-    What is asked for is matched by weights, pictures, crop, size and views. Raises `ValueError` where `dest` is another's."""
+    They are matched by weights, pictures, crop, size and views. Raises `ValueError` where `dest` is another's."""
     df, request = asked_galaxies(df), {'weights': files.weights_digest(learn.model.state_dict()), 'shard': shard}
     request |= {'pictures': images.fingerprint(df, learn.dls.crop, learn.dls.size), 'galaxies': len(df)}
     dest = files.claim(dest, request | {'made by': _made_by(learn, tta, project)}, note='request.json')
