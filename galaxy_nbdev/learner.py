@@ -308,8 +308,9 @@ def _finish_run(part, dest, learn, seed):
     save_whole(part/'predictions.parquet', pred.to_parquet)
     write_json(part/'metrics.json', run_metrics(learn, pred))
     minutes = round(read_history(part).seconds.sum()/60, 3)
-    made = dict(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), minutes=minutes, torch=torch.__version__)
-    write_json(part/'provenance.json', profile.provenance(**made, processes=max(1, num_distrib())))
+    made = dict(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), minutes=minutes)
+    made |= dict(processes=max(1, num_distrib()), torch=torch.__version__)
+    write_json(part/'provenance.json', profile.provenance(**made))
     os.replace(part, dest)
     (dest/'checkpoint.pt').unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['in_words', 'VoteFractions', 'show_votes', 'GalaxyImage', 'OpenGalaxy', 'GalaxyBlock', 'ToVoteFractions',
            'VoteFractionsBlock', 'count_columns', 'with_counts', 'ToVoteCounts', 'VoteCountsBlock', 'labelled',
-           'label_kind']
+           'label_kind', 'rarity_weights']
 
 # %% ../nbs/foundations/targets.ipynb #89f5bc54
 from difflib import get_close_matches
@@ -208,3 +208,16 @@ def label_kind(
     if not (y.isna() | y.isin([0, 1])).all(axis=None): return 'fractions'
     known = y.dropna()
     return 'one of k' if y.shape[1] > 2 and len(known) and (known.sum(axis=1) == 1).all() else 'yes or no'
+
+# %% ../nbs/foundations/targets.ipynb #a947d872
+def rarity_weights(
+    df:pd.DataFrame,        # a catalogue
+    vocab=CLASSES,          # classes that count
+    most:float=10.          # the rarest galaxy is drawn at most so many times as often as the commonest
+)->np.ndarray:              # (n,) float64, mean 1
+    "How often to draw each galaxy, for `from_catalogue(weights=)`: by the rarest of its answers."
+    y = df[list(vocab)].fillna(0).to_numpy('float64')
+    share = y.mean(0)
+    w = (y/np.where(share > 0, share, np.inf)).max(1).clip(1e-6)
+    w = w.clip(w.max()/most) if w.max() > 0 else np.ones(len(df))
+    return w/w.mean()
