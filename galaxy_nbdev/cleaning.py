@@ -63,7 +63,7 @@ def _half_known(df):
 
 # %% ../nbs/01_cleaning.ipynb #6c9f37ea
 LIMITS = {'black': .04, 'alone': .2, 'streak': .3, 'trail': .9,     # shares of the rows, the pixels, the side
-          'contrast': 3., 'kinship': .3, 'twin': 1.5}               # grey levels, correlation, grey levels
+          'contrast': 3., 'kinship': .3, 'twin': 1.3}               # grey levels, correlation, grey levels
 
 def measure_pixels(
     a:np.ndarray    # (h, w, 3) uint8, about 100 pixels wide
