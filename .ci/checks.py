@@ -170,6 +170,21 @@ def installed():
     with tempfile.TemporaryDirectory() as t:
         python('-I', ROOT/'.ci'/'installed.py', cwd=t, executable=there, OMP_NUM_THREADS='2')
 
+def from_the_repository():
+    "pip installs the package from a repository's address, as Colab and Binder do from a clone alone"
+    with tempfile.TemporaryDirectory() as t:
+        clone, there = copy_tree(Path(t)/'clone'), Path(t)/'there'
+        git = ['git', '-C', str(clone), '-c', 'user.name=check', '-c', 'user.email=check@localhost']
+        for words in (['init', '-q'], ['add', '-A'], ['commit', '-q', '-m', 'as it is']):
+            subprocess.run(git+words, check=True)
+        python('-m', 'pip', 'install', '-q', '--no-deps', '--no-build-isolation', '--target', there,
+               f'git+{clone.as_uri()}')
+        look = 'import galaxy_nbdev; from galaxy_nbdev.all import read_schema; print(galaxy_nbdev.__file__)'
+        said = python('-c', look, cwd=t, PYTHONPATH=str(there))
+        need(str(there) in said, f'another package was imported: {said}')
+        lines = (clone/'binder'/'requirements.txt').read_text().split()
+        need('.[dev]' in lines and '../constraints.txt' in lines, 'binder/ does not install this checkout')
+
 # --- the notebooks, executed
 
 def real_data():
@@ -231,7 +246,8 @@ def browser():
 QUICK = [in_sync, imports_run_one_way, house_rules, stored_outputs, dependencies, badges_fit, readme, site_quickly,
          quick_import,
          survey, environment, wheel, installed]
-SLOW = [survey, site, report, browser]      # what needs a browser, a network or patience joins these
+SLOW = [survey, site, from_the_repository, report,
+        browser]      # what needs a browser, a network or patience joins these
 
 def attempt(check):
     "Run one check, print its line; True if it passed."

@@ -9,10 +9,9 @@ __all__ = ['MEASURES', 'SHOWN', 'Score', 'score', 'picture_measures', 'central_c
            'plot_galaxies', 'cross_survey']
 
 # %% ../nbs/06_evaluation.ipynb #ac01c2c3
-import html, os, textwrap
 from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
-import matplotlib.pyplot as plt, numpy as np, pandas as pd
+import html, os, textwrap, matplotlib.pyplot as plt, numpy as np, pandas as pd
 from fastcore.basics import patch
 from matplotlib.colors import LogNorm
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -110,9 +109,8 @@ def score(
     classes = classes.assign(floor=floor2**.5, over_floor=classes.rmse/floor2**.5)
     q = _questions(pred, df, floor2, n_votes)
     agreed = (q.accuracy_agreed*q.agreed).sum()/q.agreed.sum() if q.agreed.any() else np.nan
-    more = {'galaxies': len(parts), 'outputs': len(columns), 'accuracy_agreed': agreed}
-    overall = pd.concat([pd.Series(more), h.value])
-    return Score(name, overall, h, q, classes, pred, known.reset_index(), n_votes, note)
+    more = pd.Series({'galaxies': len(parts), 'outputs': len(columns), 'accuracy_agreed': agreed})
+    return Score(name, pd.concat([more, h.value]), h, q, classes, pred, known.reset_index(), n_votes, note)
 
 def _questions(pred, df, floor2, n_votes):
     "The table of questions: all galaxies, then those asked."
@@ -320,8 +318,7 @@ def ensemble_table(
     if set(CLASSES) & set(second[best]) == {c for k in by.index for c in QUESTIONS[k-1].classes}:
         words = ', '.join(f'{n} {k}' for n, k in by.groupby(by).size().items())
         made['question by question'] = cascade({k: second[n] for k, n in by.items()}), words
-    compared = lambda q: metrics.compare_predictions(second[best], q, df, assumed_votes(df)[0],
-                                                     draws).loc['rmse']
+    compared = lambda q: metrics.compare_predictions(second[best], q, df, assumed_votes(df)[0], draws).loc['rmse']
     rows = {name: [*compared(q)[['b', 'change', 'low', 'high']], of] for name, (q, of) in made.items()}
     return pd.DataFrame.from_dict(rows, orient='index', columns=['rmse', 'change', 'low', 'high', 'made_of'])
 

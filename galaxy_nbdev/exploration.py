@@ -341,8 +341,7 @@ def _top_plain(df, unknown):
     "The plain maximum of each cumulative fraction."
     best = {c: df[c].idxmax() for c in CLASSES if c in df and df[c].notna().any()}
     rule = 'Highest cumulative fraction, however few the votes' + (' (no votes are known)' if unknown else '')
-    votes = pd.DataFrame(np.nan, df.index, CLASSES) if unknown else answer_votes(df)
-    return _top_table(df, best, df, votes, rule)
+    return _top_table(df, best, df, df.reindex(columns=CLASSES)*np.nan if unknown else answer_votes(df), rule)
 
 # %% ../nbs/00_exploration.ipynb #18f1d3d0
 def plot_top_voted(
@@ -624,8 +623,8 @@ def sample_steps(
 )->pd.DataFrame:                # one row a step: step, galaxies (that are left)
     "What each condition of a sample leaves; raises `ValueError` for an unknown sample or threshold."
     conditions = _conditions(df, class_of(name), least, min_votes, thresholds, n_votes)
-    steps = [(text, keep.sum()) for text, keep in conditions]
-    return pd.DataFrame([('all', len(df)), *steps], columns=['step', 'galaxies'])
+    steps = [('all', len(df)), *((text, keep.sum()) for text, keep in conditions)]
+    return pd.DataFrame(steps, columns=['step', 'galaxies'])
 
 # %% ../nbs/00_exploration.ipynb #8f342e91
 def select_sample(

@@ -372,7 +372,7 @@ def simulate_survey(
 def vote_statistics(
     df:pd.DataFrame,    # a catalogue with counts' totals (`Total*`), cumulative fractions of kind raw
     min_votes:int=10    # votes in a question, for the conditional numbers
-)->dict:
+)->dict:                # of float64 arrays
     """What a table of votes looks like from afar: of cumulative fractions `mean`, `scatter` (37), `correlation`
     (37, 37) and `cdf` (51, 37); of conditional ones `asked_mean`, `asked_scatter` (37) and `conditional` (37, 37), over
     galaxies with enough votes in both questions and NaN under 100 of them; of each question `certain` (11),
@@ -400,7 +400,7 @@ def agreement(
 # %% ../nbs/foundations/simulate.ipynb #67e77d49
 def picture_statistics(
     image               # a picture, 424 x 424 RGB
-)->dict:
+)->dict:                # of float
     """Grey levels of the sky (`sky_r`, `_g`, `_b`: a ring about 200 pixels from the centre), of the core (`core_r`,
     `_g`, `_b`: the central 10 x 10), their `mean`, `p90` and `p99`; `half_light`, the radius of half the light."""
     a = np.asarray(image, 'float32')

@@ -17,7 +17,7 @@ def random_stream(
     seed:int,       # of the survey
     number:int,     # of the galaxy
     purpose:str     # 'parameters', 'votes' or 'pixels'
-)->np.random.Generator:
+)->np.random.Generator:     # of this galaxy and purpose alone
     "The random numbers of one galaxy for one purpose."
     which = ('parameters', 'votes', 'pixels').index(purpose)
     return np.random.default_rng(np.random.SeedSequence([seed, number, which]))

@@ -209,8 +209,7 @@ HART_TABLES = [f'{name}{end}' for name in ('gz2_hart16', 'zoo2MainSpecz', 'zoo2M
 
 # %% ../nbs/foundations/sources.ipynb #65897a1e
 def read_hart16(
-    # folder with one of `HART_TABLES`, gz2_filename_mapping.csv and images/ (or images_gz2/images/)
-    root:str|Path,
+    root:str|Path,          # folder with one of `HART_TABLES`, gz2_filename_mapping.csv, images/ or images_gz2/images/
     kind:str='weighted',    # 'raw', 'weighted' or 'debiased'
     missing:str='error'     # rows without an image: 'error'; 'few': one in a hundred may be dropped; 'keep'
 )->pd.DataFrame:            # the catalogue; galaxy_id is the image's number, asset_id
@@ -503,8 +502,7 @@ def _near_misses(columns, table, asked): # None
 
 # %% ../nbs/foundations/sources.ipynb #00c0d900
 def read_plain(
-    # a table with id_str or galaxy_id, and file_loc or path; relative paths count from its folder
-    table:str|Path,
+    table:str|Path,         # with id_str or galaxy_id, and file_loc or path; relative paths count from its folder
     missing:str='error',    # rows without an image: 'error'; 'few': one in a hundred may be dropped; 'keep'
     schema=None             # the campaign, where the table holds votes of several
 )->pd.DataFrame:            # the catalogue, kind 'raw' where there are votes
