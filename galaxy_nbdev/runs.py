@@ -56,11 +56,11 @@ def _list(fine, low, high): return lambda v: isinstance(v, list) and low <= len(
 
 def _text(v): return isinstance(v, str) and len(v) <= 300 and v.isprintable()
 
-def _plain(v, depth=0):
+def _plain_value(v, depth=0):
     "A check: text, finite numbers, None, and a few lists and dicts of them."
     if isinstance(v, (list, dict)):
         inside = [*v, *v.values()] if isinstance(v, dict) else v
-        return depth < 4 and len(v) <= 5000 and all(_plain(x, depth+1) for x in inside)
+        return depth < 4 and len(v) <= 5000 and all(_plain_value(x, depth+1) for x in inside)
     return v is None or isinstance(v, (str, bool)) or _number(-1e15, 1e15)(v)
 
 # %% ../nbs/foundations/runs.ipynb #871e16f6
@@ -74,7 +74,8 @@ def _part(v):
     except ValueError: return False
 
 def _data(v):
-    return isinstance(v, dict) and _plain(v) and all(_part(v.get(k)) for k in ('name', 'kind')) and _text(v.get('data'))
+    named = isinstance(v, dict) and all(_part(v.get(k)) for k in ('name', 'kind'))
+    return named and _plain_value(v) and _text(v.get('data'))
 
 def _yes(v): return isinstance(v, bool)
 
@@ -107,7 +108,7 @@ def read_run(
     if missing := sorted(set(needed)-set(note)):
         raise ValueError(f'{path} lacks {", ".join(missing)}: it is no whole note of a run')
     for key, value in note.items():
-        fine = known.get(key, _plain if file != 'settings.json' else None)
+        fine = known.get(key, _plain_value if file != 'settings.json' else None)
         if fine is None:
             raise ValueError(f'{path}: unknown entry {key[:80]!r}; a newer version may have written it: update '
                              f'galaxy_nbdev')
@@ -295,7 +296,9 @@ def seed_everything(
 ):
     "Set every random generator that training draws from."
     n = int(hashlib.sha256(str(key).encode()).hexdigest()[:8], 16)
-    random.seed(n); np.random.seed(n); torch.manual_seed(n)
+    random.seed(n)
+    np.random.seed(n)
+    torch.manual_seed(n)
     dls.train.rng = random.Random(n)
 
 # %% ../nbs/foundations/runs.ipynb #4ca5d0fc
@@ -318,12 +321,22 @@ def write_history(
     lines = [','.join(map(str, r)) for r in [HISTORY, *rows]]
     write_text(folder/'history.csv', '\n'.join(lines)+'\n')
 
+# %% ../nbs/foundations/runs.ipynb #6055e689
+def _remember(learn, epoch):
+    "fastai skips an epoch that is done; its recorder gets what was recorded then."
+    was = dict(zip(HISTORY, learn.training_log.rows[epoch+1]))
+    learn.recorder.log += [was.get(name, np.nan) for name in learn.recorder.metric_names[1:-1]]
+    learn.train_iter = (epoch+1)*len(learn.dls.train)
+
 # %% ../nbs/foundations/runs.ipynb #95b2709f
+def _plain(v):
+    "A number that weights_only reads back."
+    return v.item() if isinstance(v, np.generic) else v
+
 def _checkpoint(folder, learn, epochs):
     "What is needed to go on: weights, optimiser, and how many epochs are done."
-    # what weights_only reads back
-    opt, plain = learn.opt.state_dict(), lambda v: v.item() if isinstance(v, np.generic) else v
-    for group in opt['param_groups']: group |= {k: plain(v) for k, v in group.items()}
+    opt = learn.opt.state_dict()
+    opt['param_groups'] = [{k: _plain(v) for k, v in group.items()} for group in opt['param_groups']]
     state = {'model': get_model(learn.model).state_dict(), 'opt': opt, 'epochs': epochs}
     save_whole(folder/'checkpoint.pt', lambda f: torch.save(state, f))
 
@@ -340,14 +353,8 @@ class KeepRun(Callback):
     def after_fit(self): self.write()
 
     def before_epoch(self):
-        if self.epoch < self.done: self._remember()
+        if self.epoch < self.done: _remember(self.learn, self.epoch)
         else: seed_everything(f'{self.seed} {self.epoch}', self.dls)
-
-    def _remember(self):
-        "fastai skips an epoch that is done; its recorder gets what was recorded then."
-        was = dict(zip(HISTORY, self.training_log.rows[self.epoch+1]))
-        self.recorder.log += [was.get(name, np.nan) for name in self.recorder.metric_names[1:-1]]
-        self.learn.train_iter = (self.epoch+1)*len(self.dls.train)
 
     def after_epoch(self):
         if self.epoch < self.done: return
@@ -357,9 +364,9 @@ class KeepRun(Callback):
         if time.monotonic() >= self.kept+self.every: self.write()
         self.bar.update()
         self.bar.set_postfix_str(f'train {row[1]:.4f}, held out {row[2]:.4f}')
-        if time.monotonic() > self.swept+10:      # an epoch's loader and its last batch hold each other
-            gc.collect()
-            self.swept = time.monotonic()
+        if time.monotonic() < self.swept+10: return
+        gc.collect()        # an epoch's loader and its last batch hold each other
+        self.swept = time.monotonic()
 
     def write(self, whole=True):
         "What there is so far; the checkpoint only where the network stands at the end of an epoch."
