@@ -115,9 +115,9 @@ def fitted(learn, name, s, seed):
         train_run(learn, name, s['epochs'], lr=s['lr'], seed=seed, fit=s['fit'])
         return read_history(run_folder(learn, name, seed)).seconds.sum()/60
     seed_everything(seed, learn.dls)
-    began = time.time()
+    began = time.monotonic()
     with learn.no_bar(), learn.no_logging(): getattr(learn, s['fit'])(s['epochs'], s['lr'])
-    return (time.time()-began)/60
+    return (time.monotonic()-began)/60
 
 def trained(df, split, s, arch, seed, network=None, pretraining=None, vocab=None):
     """A learner after its training, and what its row says of that. `core_minutes` are of all threads together; None

@@ -112,6 +112,39 @@ def galaxy_clean(
     if not len(trusted): raise ValueError(f'none of {len(df)} galaxies can be trusted: {dest}/findings.csv says why')
     print(f'{report}\n{dest}')
 
+# %% ../nbs/foundations/commands.ipynb #182b7ca1
+def _check_training(given):
+    "Every option of `galaxy_train`, by its name; raises `ValueError` for the first that cannot be."
+    from galaxy_nbdev import learner, profile, sources
+    _numbers(**{k: given[k] for k in ('epochs', 'size', 'crop', 'bs', 'n', 'patience')})
+    _numbers(0, seed=given['seed'])
+    profile.in_range(given['lr'], '--lr', whole=False)
+    profile.in_range(given['fold'], '--fold', 0, 4)
+    known = dict(kind=sources.KINDS, head=learner.HEADS, loss=learner.LOSSES, rule=('report', 'diary'))
+    known |= dict(augment=('random', 'none'), class_weights=('inverse', 'inverse_sqrt', 'effective'))
+    for name, names in known.items(): _choice(f'--{name}', given[name], names)
+
+def _loaders(df, scheme, rule, fold, augment, **shape): # GalaxyDataLoaders
+    "Loaders of one fold and one scheme; raises `ValueError` where the catalogue has no such labels."
+    from galaxy_nbdev.dataloaders import GalaxyDataLoaders, kfold_ids
+    split = None if fold is None else kfold_ids(df.galaxy_id) == fold
+    if split is not None: split.name = f'k5-s0-f{fold}'
+    scheme = int(scheme) if scheme and scheme.isdigit() else scheme
+    return GalaxyDataLoaders.from_catalogue(df, split, scheme=scheme, rule=rule, augment=augment == 'random', **shape)
+
+def _class_weights(dls, how): # Series or None
+    "A factor for each label, from the training part alone."
+    from galaxy_nbdev.schema import class_weights
+    return how and class_weights(dls.train_ds.items[list(dls.vocab)], how)
+
+def _callbacks(patience, tensorboard): # list
+    "What `--patience` and `--tensorboard` add to a training."
+    from fastai.callback.tracker import EarlyStoppingCallback
+    cbs = [] if patience is None else [EarlyStoppingCallback(monitor='valid_loss', patience=patience)]
+    if tensorboard is None: return cbs
+    from fastai.callback.tensorboard import TensorBoardCallback
+    return [*cbs, TensorBoardCallback(tensorboard, trace_model=False, log_preds=False)]
+
 # %% ../nbs/foundations/commands.ipynb #5ae44a26
 @_command
 def galaxy_train(
@@ -123,29 +156,32 @@ def galaxy_train(
     size:int=None,          # side of the network's input, pixels; default: the profile's
     crop:int=None,          # side of the central part that is kept, pixels; default: the profile's
     bs:int=None,            # galaxies in a batch; default: the profile's
-    head:str='sigmoid',     # sigmoid, tree, tree_norm or dirichlet
-    loss:str='mse',         # mse, bce, conditional or votes
+    head:str=None,          # sigmoid, tree, tree_norm, dirichlet, softmax; default: sigmoid, of summary softmax
+    loss:str=None,          # mse, bce, conditional, votes or cross_entropy; default: the one that fits the labels
     kind:str=None,          # raw, weighted or debiased; default: the layout's own
     n:int=None,             # galaxies at most; default: all, or the profile's number
     seed:int=0,             # of training
-    settings:str='{}'       # for the architecture, as JSON: '{"depth": 50}'
+    settings:str='{}',      # for the architecture, as JSON: '{"depth": 50}'
+    scheme:str=None,        # labels made of the votes: hubble, reduced, all_features, summary or a question's number
+    rule:str='report',      # how a scheme makes votes yes or no: report or diary
+    class_weights:str=None, # of rare labels in the loss: inverse, inverse_sqrt or effective; default: all alike
+    fold:int=None,          # of five, the one that is held out, 0 to 4; default: a random fifth
+    augment:str='random',   # views in training: random (turned, mirrored, shifted, zoomed) or none
+    patience:int=None,      # epochs without a lower held-out loss after which training ends; default: all epochs
+    tensorboard:str=None    # folder for TensorBoard's logs; default: none are written
 ):
-    """Train on four fifths of a data set, leave a run folder. On several GPUs: accelerate launch $(which
-    galaxy_train) ..."""
+    "Train on four fifths of a data set and leave a run folder. On GPUs: accelerate launch $(which galaxy_train) ..."
+    _check_training(dict(locals()))
     from galaxy_nbdev import files, learner, profile, runs, sources
-    from galaxy_nbdev.dataloaders import GalaxyDataLoaders
-    _numbers(epochs=epochs, size=size, crop=crop, bs=bs, n=n)
-    _numbers(0, seed=seed)
-    profile.in_range(lr, '--lr', whole=False)
-    _choice('--kind', kind, sources.KINDS)
-    _choice('--head', head, learner.HEADS)
-    _choice('--loss', loss, learner.LOSSES)
     recipe = files.component(arch.rpartition(':')[2] if recipe is None else recipe, '--recipe')
     settings, p = _settings(settings), profile.current()
+    head = head or ('softmax' if scheme == 'summary' else 'sigmoid')
+    loss = loss or ('mse' if scheme is None else 'cross_entropy' if head == 'softmax' else 'bce')
     learner.join_processes()
     shape = {k: getattr(p, k) if v is None else v for k, v in dict(size=size, crop=crop, bs=bs).items()}
-    dls = GalaxyDataLoaders.from_catalogue(sources.catalogue(data, kind, n), counts=loss == 'votes', **shape)
-    learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **settings)
+    dls = _loaders(sources.catalogue(data, kind, n), scheme, rule, fold, augment, counts=loss == 'votes', **shape)
+    how = dict(weight=_class_weights(dls, class_weights), cbs=_callbacks(patience, tensorboard))
+    learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **how, **settings)
     last = learner.train_run(learn, recipe, p.epochs if epochs is None else epochs, lr, seed).iloc[-1]
     if learner.rank_distrib(): return      # of several processes the first speaks
     print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs')
