@@ -77,7 +77,7 @@ def resident_pixels(
     if device not in held:
         free = torch.cuda.mem_get_info(device)[0] if device.type == 'cuda' else math.inf
         fits = store.images.nbytes < share*free
-        held[device] = torch.as_tensor(np.asarray(store.images)).to(device) if fits else None
+        held[device] = torch.from_numpy(np.array(store.images)).to(device) if fits else None
     return held[device]
 
 def read_batches(
