@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'MAX_GROUP', 'FORMATS', 'SUFFIXES', 'MAX_PIXELS', 'MAX_RATIO', 'MAX_SCANS', 'FILTER', 'split_path',
-           'read_bytes', 'is_picture', 'open_image', 'decode', 'to_rgb8', 'asinh_stretch', 'crop_resize', 'thumbnail',
-           'open_crop', 'in_parallel', 'ImageStore', 'store_rows', 'picture_marks', 'fingerprint', 'store_for',
-           'build_store', 'save_images']
+           'read_bytes', 'is_picture', 'open_image', 'decode', 'to_rgb8', 'rgb_picture', 'asinh_stretch', 'crop_resize',
+           'thumbnail', 'open_crop', 'in_parallel', 'ImageStore', 'store_rows', 'picture_marks', 'fingerprint',
+           'store_for', 'build_store', 'save_images']
 
 # %% ../nbs/foundations/images.ipynb #055a37e7
 import errno, gzip, hashlib, io, itertools, math, multiprocessing, os, re, shutil, sys, threading
@@ -127,9 +127,9 @@ def _decoded(data, shrink): # as `decode`
         full, mode, turn = im.size, im.mode, _TURNS.get(_orientation(im))
         if (n := shrink(*full) if shrink else 1) > 1: im.draft('RGB', (im.width//n, im.height//n))
         im.load()
-        out = _rgb(im)
-    if turn is None: return out, full, mode
-    return out.transpose(turn), full if turn in (Image.Transpose.ROTATE_180, *_MIRRORS) else full[::-1], mode
+        out = rgb_picture(im)
+    upright = turn in (None, Image.Transpose.ROTATE_180, *_MIRRORS)
+    return out, full if upright else full[::-1], mode
 
 def _bounded(width, height, planes=1):
     "Raise for a picture too large, or too long, to be decoded."
@@ -180,8 +180,18 @@ def _from_floats(a): # uint8
     return (np.nan_to_num(a)*255).round().astype('uint8')
 
 # %% ../nbs/foundations/images.ipynb #d7d448a8
-def _rgb(im): # PIL image
-    "A decoded picture in 8 bits and three channels, transparent parts black."
+def rgb_picture(
+    x   # a PIL picture of any mode, or an array as `to_rgb8` takes it, or (height, width, 4) uint8
+)->Image.Image:     # RGB, 8 bits a channel, turned as its EXIF note says; transparent parts are black
+    "Whatever holds pixels as the picture that a network sees; raises `ValueError` as `to_rgb8`."
+    if not isinstance(x, Image.Image):
+        a = np.asarray(x)
+        with_alpha = a.ndim == 3 and a.shape[2] == 4 and a.dtype == 'uint8'
+        return rgb_picture(Image.fromarray(a)) if with_alpha else Image.fromarray(to_rgb8(a))
+    out, turn = _eight_bits(x), _TURNS.get(_orientation(x))
+    return out if turn is None else out.transpose(turn)
+
+def _eight_bits(im): # PIL image, RGB
     if im.mode == 'RGB': return im
     if im.mode[0] in 'IF': return Image.fromarray(to_rgb8(np.asarray(im)))
     if im.mode not in ('RGBA', 'LA', 'PA') and 'transparency' not in im.info: return im.convert('RGB')

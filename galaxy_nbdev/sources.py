@@ -15,7 +15,7 @@ import numpy as np, pandas as pd
 from . import profile, simulate, sky
 from .fetching import fetch        # the entry point of users: sources.fetch
 from .files import digest, lock, read_json
-from .images import in_parallel, is_picture, open_image, split_path
+from .images import in_parallel, is_picture, open_image, rgb_picture, split_path
 from .schema import (ANSWERS, CLASSES, COUNTS, GZ2, QUESTIONS, TOTALS, campaign_names, has_question,
                                  read_schema, to_cumulative)
 from .tables import TABLES, as_text, column_names, read_table, to_number
@@ -131,7 +131,7 @@ def _of_votes(t, s): # `t` with cumulative fractions, all counts and totals, and
     out = pd.concat([t.assign(n_votes=t[s.totals[0]]), pd.DataFrame(f, t.index)], axis=1)
     out.attrs = {'schema': s.note}
     out = to_cumulative(out)
-    return out.astype(dict.fromkeys([*s.counts, *s.totals, 'n_votes'], 'float32'))
+    return out.astype(dict.fromkeys([*s.counts, *s.totals, 'n_votes'], 'float32')).copy()     # in one piece again
 
 # %% ../nbs/foundations/sources.ipynb #272ffd71
 def _with_images(df, table, missing): # the catalogue
@@ -531,7 +531,7 @@ def measure_cutout(
 # sky and noise of a pixel in grey levels of 255, half-light radius in pixels (NaN: nothing above the sky)
 )->dict:
     "Sky along the frame of a picture, and how large the galaxy in it appears."
-    a = np.asarray(im.convert('RGB'), dtype='float32').mean(-1)
+    a = np.asarray(rgb_picture(im), dtype='float32').mean(-1)
     e = max(2, min(a.shape)//20)
     frame = np.concatenate([a[:e].ravel(), a[-e:].ravel(), a[e:-e, :e].ravel(), a[e:-e, -e:].ravel()])
     sky = np.median(frame); noise = 1.4826*np.median(np.abs(frame-sky))

@@ -201,10 +201,11 @@ def _flat_columns(t, path, wanted, needed): # DataFrame
 # %% ../nbs/foundations/tables.ipynb #831e0634
 def _typed(t, path, text, numbers): # DataFrame
     "Ids as text, numbers as float32; raises `ValueError` for the first cell that is neither."
-    for c in text:
-        try: t[c] = as_text(t[c], c)
-        except ValueError as e: raise ValueError(f'{path}, column {c}: {e}') from None
-    return t.assign(**{c: to_number(t[c], path, c) for c in numbers})
+    made = {}
+    for c in t:
+        try: made[c] = to_number(t[c], path, c) if c in numbers else as_text(t[c], c) if c in text else t[c]
+        except ValueError as e: raise (e if c in numbers else ValueError(f'{path}, column {c}: {e}')) from None
+    return pd.DataFrame(made, t.index)          # at once: column by column a wide table becomes slow
 
 def to_number(
     values:pd.Series,   # of a table; the index counts its rows

@@ -16,7 +16,6 @@ from fastai.data.transforms import IntToFloatTensor, ToTensor
 from fastai.torch_core import TensorBase
 from fastai.vision.core import PILImage
 from fasttransform import Transform
-from PIL import Image
 from . import images
 from .figures import PALETTE
 from .schema import ANSWERS, CLASSES, galaxy_ids, make_labels
@@ -72,22 +71,13 @@ class GalaxyImage(PILImage):
 # %% ../nbs/foundations/targets.ipynb #52723f8d
 class OpenGalaxy(Transform):
     """Whatever holds a galaxy, a catalogue's row, a path, a PIL image or an array, as its central part in the
-    network's size."""
+    network's size; raises `ValueError` for pixels that have no known white, as `images.to_rgb8`."""
     def __init__(self, crop, size): self.crop, self.size = crop, size
 
     def encodes(self, x):
         if isinstance(x, pd.Series): x = x['path']
         if isinstance(x, (str, Path)): return GalaxyImage(images.open_crop(x, self.crop, self.size))
-        return GalaxyImage(images.crop_resize(_picture(x), self.crop, self.size))
-
-def _picture(x):
-    "A picture from a picture or an array; raises `ValueError` for an array whose range nobody has told."
-    if isinstance(x, Image.Image): return x.convert('RGB')
-    a = np.asarray(x)
-    if a.dtype == np.uint8 and a.ndim in (2, 3) and (a.ndim == 2 or a.shape[2] in (3, 4)):
-        return Image.fromarray(a).convert('RGB')
-    raise ValueError(f'an array {a.shape} of {a.dtype}: give uint8 grey levels, (height, width) or (height, width, '
-                     f'3), so (255*x).round().astype("uint8") of pixels in [0, 1]')
+        return GalaxyImage(images.crop_resize(images.rgb_picture(x), self.crop, self.size))
 
 # %% ../nbs/foundations/targets.ipynb #ea9e739f
 def GalaxyBlock(
