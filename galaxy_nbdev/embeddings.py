@@ -176,10 +176,11 @@ def similar(
     ids,                # galaxy ids, or one of them
     n:int=6             # neighbours of each
 )->pd.DataFrame:        # of, galaxy_id, distance (1 less the cosine about the mean): n rows for each, nearest first
-    "Galaxies like this one; raises `KeyError` for a galaxy without embedding."
+    "Galaxies like this one; raises `ValueError` for a galaxy without embedding."
     v, ids = _vectors(e)-_vectors(e).mean(0), [ids] if isinstance(ids, str) else list(ids)
     at = pd.Index(e.galaxy_id).get_indexer(ids)
-    if (at < 0).any(): raise KeyError(f'galaxy {ids[int(at.argmin())]} has no embedding')
+    if (at < 0).any():
+        raise ValueError(f'galaxy {ids[int(at.argmin())]} has no embedding: embed it first, or choose another')
     distance, near = NearestNeighbors(n_neighbors=min(n+1, len(e)), metric='cosine').fit(v).kneighbors(v[at])
     out = pd.DataFrame({'of': np.repeat(ids, near.shape[1]), 'galaxy_id': e.galaxy_id.to_numpy()[near.ravel()]})
     out['distance'] = distance.ravel()

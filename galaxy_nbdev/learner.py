@@ -8,7 +8,7 @@ __all__ = ['BROKEN', 'find_arch', 'FusedAdamW', 'galaxy_learner', 'BFloat16', 'j
 
 # %% ../nbs/foundations/learner.ipynb #ad19ea2f
 import fastai.callback.schedule    # gives Learner its fit_one_cycle
-import importlib, inspect, json, math, os
+import importlib, inspect, json, math, os, pickle
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -278,14 +278,14 @@ def _resume(part, dest, learn, settings):
         return 'finished', read_history(dest).to_numpy().tolist()
     if not rank_distrib(): write_json(part/'settings.json', settings)
     if not (part/'checkpoint.pt').exists(): return 0, []
-    state = torch.load(part/'checkpoint.pt', weights_only=True, map_location=learn.dls.device)
     try:
+        state = torch.load(part/'checkpoint.pt', weights_only=True, map_location=learn.dls.device)
         learn.model.load_state_dict(state['model'])
         learn.create_opt()
         learn.opt.load_state_dict(state['opt'])
         rows = read_history(part).head(state['epochs']+1).to_numpy().tolist()
-    except (RuntimeError, ValueError, KeyError) as e:
-        raise ValueError(f'{part} was begun with another network or optimiser ({str(e).splitlines()[0]}): give '
+    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as e:
+        raise ValueError(f'{part} was begun with another network or optimiser ({" ".join(str(e).split())[:100]}): give '
                          f'another recipe, or move it away') from e
     return state['epochs'], [[int(r[0]), *r[1:]] for r in rows]
 

@@ -108,6 +108,15 @@ class _guarded:
                   else 'it is cut short or of another format, get it again')
         raise ValueError(f'{self.path} cannot be read ({words}): {remedy}') from e
 
+# %% ../nbs/foundations/tables.ipynb #8748cd4b
+def _frame(t): # DataFrame
+    "An arrow table in pandas."
+    out = t.to_pandas(ignore_metadata=True)
+    for c in t.column_names:
+        if pa.types.is_integer(t[c].type) and t[c].null_count:
+            out[c] = pd.array(t[c].to_pylist(), 'UInt64' if pa.types.is_unsigned_integer(t[c].type) else 'Int64')
+    return out
+
 # %% ../nbs/foundations/tables.ipynb #dac0a2c7
 def _read_csv(path, wanted, text, numbers): # DataFrame
     "Columns of a text table; numbers as float32 where all of them are."
@@ -115,10 +124,10 @@ def _read_csv(path, wanted, text, numbers): # DataFrame
     types = {c: pa.string() for c in text} | {c: pa.float32() for c in numbers}
     def parse(types):
         with _bytes(path) as f:
-            return arrow_csv.read_csv(
+            return _frame(arrow_csv.read_csv(
                 f, read_options=arrow_csv.ReadOptions(skip_rows=before, column_names=names),
                 parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-                convert_options=arrow_csv.ConvertOptions(include_columns=wanted, column_types=types)).to_pandas()
+                convert_options=arrow_csv.ConvertOptions(include_columns=wanted, column_types=types)))
     try: t = parse(types)
     except pa.ArrowInvalid as e:
         if 'conversion error' not in str(e): raise
@@ -133,7 +142,7 @@ def _read_parquet(path, wanted): # DataFrame
     with pq.ParquetFile(path) as f:
         if f.metadata.num_rows*len(wanted) > MOST_CELLS:
             raise ValueError(f'{path} has {f.metadata.num_rows:,} rows: more than are read at once')
-        return f.read(columns=wanted).to_pandas(ignore_metadata=True)
+        return _frame(f.read(columns=wanted))
 
 # %% ../nbs/foundations/tables.ipynb #e3c7439f
 def _astropy(path, kind): # astropy Table
@@ -196,7 +205,12 @@ def _flat_columns(t, path, wanted, needed): # DataFrame
     nested = [c for c in wanted if t[c].ndim > 1]
     for c in nested:
         if c in needed: raise ValueError(f'{path}, column {c}: its cells hold lists, one value a cell is needed')
-    return t[[c for c in wanted if c not in nested]].to_pandas()
+    flat = [c for c in wanted if c not in nested]
+    out = t[flat].to_pandas()
+    for c in flat:      # astropy takes whole numbers with gaps through float64, which rounds long ids
+        if t[c].dtype.kind in 'iu' and hasattr(t[c], 'mask') and t[c].mask.any():
+            out[c] = pd.array(t[c].tolist(), 'UInt64' if t[c].dtype.kind == 'u' else 'Int64')
+    return out
 
 # %% ../nbs/foundations/tables.ipynb #831e0634
 def _typed(t, path, text, numbers): # DataFrame
