@@ -102,6 +102,10 @@ def dependencies():
     lacking += [f'{n} has no line in docs/dependencies.md' for n in names if f'| `{n}` |' not in text]
     need(not lacking, '\n'.join(lacking))
 
+def messages():
+    "every error says what, where and what to do, and docs/messages.md lists them all"
+    python('.ci/messages.py', '--check')
+
 def quick_import():
     "galaxy_nbdev imports within 0.5 s"
     took = float(python('-c',
@@ -240,8 +244,8 @@ def browser():
     "the galaxy browser, filtered, paged and clicked in JupyterLab in headless Chromium"
     python('.ci/browser.py')
 
-QUICK = [in_sync, imports_run_one_way, house_rules, stored_outputs, dependencies, badges_fit, readme, site_quickly,
-         quick_import,
+QUICK = [in_sync, imports_run_one_way, house_rules, stored_outputs, dependencies, badges_fit, readme, messages,
+         site_quickly, quick_import,
          survey, environment, wheel, installed]
 SLOW = [survey, site, from_the_repository, report,
         browser]      # what needs a browser, a network or patience joins these

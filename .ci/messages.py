@@ -2,10 +2,11 @@
 Called as a program: writes docs/messages.md; with `--check` it says which words break the rule, or that the page is
 old.
 
-The rule: a message has at least 40 characters, names a value or a place, and says what to do. A value or a place is what
-is filled in (`{...}`), or a name of the program (`n_votes=`, `save_run(`, `Class1.1`). What to do is one of `REMEDIES`,
-or filled in as the last word. The classes of errors are those of `KINDS`, which are `ValueError`, `OSError` and
-`ImportError` with what is derived from them. A text that is put together of others' (`{path}: {e}`) is not looked at."""
+The rule: a message has at least 40 characters (what is filled in counts ten), names a value or a place, and says what
+to do. A value or a place is what is filled in (`{...}`), or a name of the program (`n_votes=`, `save_run(`,
+`Class1.1`). What to do is one of `REMEDIES`, or filled in as the last word. The classes of errors are those of `KINDS`:
+`ValueError`, `OSError`, `ImportError` and what is derived from them. A text put together of others (`{path}: {e}`)
+is not looked at."""
 import ast, re, sys
 from notebooks import PACKAGE, ROOT
 
@@ -13,10 +14,11 @@ KINDS = ('ValueError', 'OSError', 'FileNotFoundError', 'FileExistsError', 'Permi
          'ImportError', 'Diverged')
 NAME = r'\w+=|\w\(|\w_\w|\w\.\w|Class\d|\*'      # of the program, in a message
 SHORTEST = 40
-REMEDIES = ('add', 'ask', 'assume', 'begin', 'build', 'call', 'check', 'choose', 'divide', 'drop', 'fetch', 'fill',
-            'fit', 'free', 'get', 'give', 'hand', 'install', 'is needed', 'are needed', 'join', 'keep', 'leave', 'load',
-            'make', 'mend', 'move', 'must', 'name', 'normalise', 'pass', 'predict', 'put', 'read', 'remove', 'rename',
-            'run', 'save', 'see', 'set', 'start', 'take', 'train', 'try', 'unpack', 'update', 'use', 'wait', 'write')
+REMEDIES = """
+add ask assume begin build call check choose cut divide drop fetch fill fit free get give hand install join keep leave
+load make mend move must name needs normalise pass predict put read remove rename run save see set start take train
+try unpack update use wait write
+""".split() + ['is needed', 'are needed']
 PAGE = ROOT/'docs'/'messages.md'
 
 def words(node, known):
@@ -29,6 +31,9 @@ def words(node, known):
     inside = node.value if isinstance(node, ast.FormattedValue) else node
     if isinstance(inside, ast.IfExp): return words(inside, known)
     if isinstance(inside, ast.Name) and inside.id in known: return known[inside.id]
+    if isinstance(inside, ast.Call):
+        joined = getattr(inside.func, 'attr', '') == 'join'
+        return '{'+(ast.unparse(inside.args[0]) if joined else ast.unparse(inside.func)+'(...)')+'}'
     return '{'+ast.unparse(inside)+'}'
 
 def assigned(function):
@@ -37,7 +42,8 @@ def assigned(function):
     for n in ast.walk(function):
         if isinstance(n, ast.Assign) and len(n.targets) == 1 and isinstance(n.targets[0], ast.Name):
             said = words(n.value, {})
-            if isinstance(n.value, (ast.Constant, ast.JoinedStr, ast.IfExp)) and ' ' in said: found[n.targets[0].id] = said
+            text = isinstance(n.value, (ast.Constant, ast.JoinedStr, ast.IfExp))
+            if text and ' ' in said: found[n.targets[0].id] = said
     return found
 
 def raised(file):
@@ -61,7 +67,8 @@ def faults(kind, said):
     "What is wrong with a message."
     if kind not in KINDS: return f'is a {kind}'
     if passed_on(said): return ''
-    if len(said) < SHORTEST: return f'has {len(said)} characters'
+    n = len(re.sub(r'\{[^{}]*\}', 'ten places', said))
+    if n < SHORTEST: return f'has {n} characters'
     if '{' not in said and not re.search(NAME, said): return 'names no value and no place'
     if said.endswith('{remedy}'): return ''
     plain = re.sub(r'\{[^{}]*\}', '', said).lower()
@@ -72,7 +79,32 @@ def everything():
     files = [p for p in sorted(PACKAGE.glob('*.py')) if not p.stem.startswith('_') and p.stem != 'all']
     return [(p.stem, *r) for p in files for r in raised(p)]
 
+def page():
+    "The text of docs/messages.md."
+    rows = everything()
+    cell = lambda t: re.sub(r'\s+', ' ', t).replace('|', '\\|').replace('<', '&lt;')
+    lines = [f'| `{m}.{f}` | {kind} | {cell(said)} |' for m, f, _, kind, said in rows]
+    return '\n'.join(['# Messages', '', f'All {len(rows)} errors that the package makes, by module, from its code '
+                      '(`python .ci/messages.py`). `{...}` is filled in.', '', '| where | class | words |',
+                      '| --- | --- | --- |', *lines, ''])
+
+def breaches():
+    "Messages that break the rule."
+    found = [(f'galaxy_nbdev/{m}.py:{line} {f}: {kind}({said!r})', faults(kind, said)) for m, f, line, kind,
+             said in everything()]
+    return [f'{what} {wrong}' for what, wrong in found if wrong]
+
+def test():
+    "The rule sees what it is there to see."
+    fine = 'row {i} of {table} has no column path: add it'
+    assert not faults('ValueError', fine) and not faults('OSError', '{path}: {e}')
+    for kind, said in (('KeyError', fine), ('ValueError', 'short'), ('ValueError', fine.partition(':')[0]),
+                       ('ValueError', 'the table of galaxies has no column of paths: add it')):
+        assert faults(kind, said)
+
 if __name__ == '__main__':
-    for m, f, line, kind, said in everything():
-        if wrong := faults(kind, said): print(f'{m}.{f}:{line} {wrong}: {kind}({said!r})')
-    print(len(everything()))
+    test()
+    if '--check' in sys.argv:
+        if wrong := breaches(): sys.exit('\n'.join(wrong))
+        if not PAGE.exists() or PAGE.read_text(encoding='utf-8') != page(): sys.exit('run python .ci/messages.py')
+    else: PAGE.write_text(page(), encoding='utf-8')

@@ -111,7 +111,7 @@ def _thin_piece(mask, share, thin=8):
     """Length of the longest piece of a mask above `share` of the side, `thin` times as long as wide; and whether one
     reaches twice as far, but is broad."""
     longest, broad, side = 0., False, len(mask)
-    if np.count_nonzero(mask) <= max(40, share*side/1.5): return longest, broad   # k pixels reach no further than 1.42 k
+    if np.count_nonzero(mask) <= max(40, share*side/1.5): return longest, broad   # k pixels reach 1.42 k at most
     pieces, _ = ndimage.label(mask, np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel())[1:]
     for k, box in enumerate(ndimage.find_objects(pieces)):
@@ -149,7 +149,7 @@ def check_images(
 )->pd.DataFrame:                # one row a finding: galaxy_id, check, detail
     "Faults in a catalogue's image files, each file read once; raises `ValueError` where it has no column path."
     if not {'galaxy_id', 'path'} <= set(df):
-        raise ValueError('the catalogue has no column galaxy_id or no column path: a galaxy needs both')
+        raise ValueError('the catalogue has no column galaxy_id or no column path: add it, a galaxy needs both')
     paths = df.path.unique()
     m = pd.DataFrame(list(in_parallel(measure_image, paths, workers, 'checking images', chunksize=32)),
                      index=paths).reindex(columns=_MEASURES)

@@ -102,14 +102,14 @@ def galaxy_clean(
     profile.in_range(tol, '--tol', 0, 1, whole=False)
     df = sources.catalogue(data, kind, missing='keep')
     read = [] if data == 'simulated' else [Path(data).expanduser().resolve()]
-    if not len(df): raise ValueError(f'{data} holds no galaxies: nothing was checked')
+    if not len(df): raise ValueError(f'{data} holds no galaxies: nothing was checked, choose another data set')
     dest = files.claim(dest, dict(what='clean', data=str(*read) or data, kind=kind, tol=tol), read)
     trusted, report = cleaning.clean(df, tol, workers=workers)
     with files.lock(dest/'report.html'):
         with files.replacing(dest/'trusted.parquet') as new: trusted.to_parquet(new)
         files.write_text(dest/'findings.csv', report.table.to_csv(index=False))
         files.write_text(dest/'report.html', report._repr_html_())
-    if not len(trusted): raise ValueError(f'none of {len(df)} galaxies can be trusted: {dest}/findings.csv says why')
+    if not len(trusted): raise ValueError(f'none of {len(df)} galaxies can be trusted: see {dest}/findings.csv')
     print(f'{report}\n{dest}')
 
 # %% ../nbs/foundations/commands.ipynb #182b7ca1
@@ -241,8 +241,9 @@ def _summary(report, dest): # str
     failed, there, unread = report[report.status == 'failed'], report.galaxies.sum(), report.unread.sum()
     if len(failed):
         first = f'{failed.partition.iloc[0]} for one ({failed.problem.iloc[0]})'
-        raise ValueError(f'{len(failed)} of {len(report)} partitions failed, {first}; {dest}/_report.csv names all')
-    if there == unread: raise ValueError(f'no galaxy was predicted, of {there}: {dest}/_report.csv says why')
+        raise ValueError(f'{len(failed)} of {len(report)} partitions failed, {first}; {dest}/_report.csv names all, '
+                         f'see there')
+    if there == unread: raise ValueError(f'no galaxy was predicted, of {there}: see {dest}/_report.csv')
     said = ''.join(f'; {p}' for p in report.problem[report.unread > 0].head(1))
     return f'{there-unread:,} of {there:,} galaxies predicted{said}'
 

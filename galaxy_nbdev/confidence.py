@@ -24,10 +24,10 @@ def pit(
     from scipy.stats import beta, betabinom
     s, a, t = schema_of(df), _by_id(alpha, 'predictions'), _by_id(df, 'catalogue')
     if len(lost := a.index.difference(t.index)):
-        raise ValueError(f'{len(lost)} predictions are for galaxies that the catalogue lacks, {lost[0]} for one')
+        raise ValueError(f'{len(lost)} predictions are for galaxies that the catalogue lacks: drop {lost[0]} ...')
     a = numbers(a, [c for q in s.questions if set(q.classes) <= set(a) for c in q.classes])
-    if not a.size: raise ValueError('there are no concentrations of whole questions')
-    if (a <= 0).any(axis=None) or a.isna().any(axis=None): raise ValueError('concentrations must be above 0')
+    if not a.size: raise ValueError('there are no concentrations of whole questions: see prediction.concentrations')
+    if not (a > 0).all(axis=None): raise ValueError('concentrations must be above 0: see prediction.concentrations')
     a.attrs, t = {'schema': s.note}, t.loc[a.index]
     rest = pd.concat([a[q.classes].rsub(a[q.classes].sum(axis=1), axis=0) for q in _whole(a)], axis=1)
     if df.attrs.get('kind') == 'truth': place = beta.cdf(to_conditional(t)[a.columns].astype('float64'), a, rest)
@@ -109,7 +109,7 @@ def conformal_levels(
 )->pd.Series:               # by question number: the level of the central interval to take for it; 1: the whole range
     """How wide an interval must be, question by question, to cover what it promises; raises `ValueError` for a level
     that is none."""
-    if not 0 < level < 1: raise ValueError(f'level={level!r}: between 0 and 1')
+    if not 0 < level < 1: raise ValueError(f'level={level!r}: give a number between 0 and 1, without both')
     def one(u):
         n = int((~np.isnan(u)).any(axis=1).sum())       # galaxies, not answers, are independent
         rank = np.ceil((n+1)*level)/n if n else 2.
@@ -142,7 +142,7 @@ def conformal_intervals(
     for q in _whole(a):
         if q.number not in levels: continue
         x = numbers(a, q.classes).to_numpy()
-        if not (x > 0).all(): raise ValueError('concentrations must be above 0')
+        if not (x > 0).all(): raise ValueError('concentrations must be above 0: see prediction.concentrations')
         rest, tail = x.sum(1, keepdims=True)-x, (1-levels[q.number])/2
         if n_votes is None: ends = [beta.ppf(p, x, rest) for p in (tail, 1-tail)]
         else:

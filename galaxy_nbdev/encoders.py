@@ -52,7 +52,8 @@ def find_encoder(
         known = timm.get_pretrained_cfg('resnet18').__dataclass_fields__
         about = {k: v for k, v in said.get('pretrained_cfg', said).items() if k in known}
         if not timm.is_model(str(said.get('architecture'))):
-            raise ValueError(f'{repository}: timm has no model {said.get("architecture")!r}, as its config says')
+            raise ValueError(f'{repository}: timm has no model {said.get("architecture")!r}, as its config says: '
+                             f'choose another')
         args = {k: v for k, v in said.get('model_args', {}).items() if k not in FILE_SETTINGS}
         return said['architecture'], about | {'source': None, 'file': None, 'url': None}, args, repository
     plain = lambda s: s.lower().translate(str.maketrans('', '', ' -_'))
@@ -60,7 +61,7 @@ def find_encoder(
     if not timm.is_model(name):
         near = timm.list_models(f'*{name}*')[:5] or get_close_matches(name, timm.list_models(), 5)
         raise ValueError(f'timm has no model {name!r}; close to it: {", ".join(near) or "none"}; '
-                         f'our own names: {", ".join(ENCODERS)}')
+                         f'choose one, or one of our own: {", ".join(ENCODERS)}')
     about = timm.get_pretrained_cfg(name, allow_unregistered=True)
     return name, about.to_dict() if about else {}, {}, about and about.hf_hub_id
 
@@ -115,7 +116,8 @@ def hub_file(
     fetch = lambda **more: Path(hf_hub_download(name, file, revision=revision or None, **more))
     try: return fetch(local_files_only=True)
     except LocalEntryNotFoundError: pass
-    except HFValidationError as e: raise ValueError(f'{repository!r} is no repository of the Hub: {e}') from None
+    except HFValidationError as e: raise ValueError(f'{repository!r} is no repository of the Hub ({e}): give '
+                                                    f'owner/name') from None
     if not online(constants.ENDPOINT): raise ConnectionError(_no_weights(f'{file} of {repository}', constants.ENDPOINT))
     try: return fetch()
     except (EntryNotFoundError, HfHubHTTPError) as e:
@@ -127,7 +129,7 @@ def read_tensors(
 )->dict:            # name: tensor
     "Weights of a file, no code of it is run; raises `FileNotFoundError`, or `ValueError` for a damaged file."
     path = Path(path)
-    if not path.exists(): raise FileNotFoundError(f'no weights at {path}')
+    if not path.exists(): raise FileNotFoundError(f'no weights at {path}: give the path of a file')
     regular(path)
     try:
         safe = path.suffix == '.safetensors'
@@ -148,7 +150,8 @@ def by_order(
     counter = lambda k: k.endswith('num_batches_tracked')
     values, names = [v for k, v in tensors.items() if not counter(k)], [k for k in names if not counter(k)]
     if len(values) != len(names):
-        raise ValueError(f'{len(values)} tensors where the network has {len(names)}: they are of another network')
+        raise ValueError(f'{len(values)} tensors where the network has {len(names)}: they are of another network, '
+                         f'give its name')
     return dict(zip(names, values))
 
 # %% ../nbs/foundations/encoders.ipynb #d3f66ff9
@@ -167,7 +170,7 @@ def load_weights(
     faults = {'missing': [k for k in own if k not in new and not of_head(k) and not counted(k)],
               'unknown': [k for k in new if k not in own], 'of another shape': shapes}
     said = '; '.join(f'{len(k)} {what}: {", ".join(k[:3])}' for what, k in faults.items() if k)
-    if said: raise ValueError(f'{path} does not hold this network: {said}')
+    if said: raise ValueError(f'{path} does not hold this network, load it into its own: {said}')
     net.load_state_dict(new, strict=False)
     return net
 

@@ -468,7 +468,7 @@ def plot_galaxies(
 )->plt.Figure:              # a `Sheet`: pictures with both trees
     """Galaxies with the highest or lowest error, with what volunteers and network say on the way down the tree.
     Raises `ValueError` for another `which`."""
-    if which not in ('worst', 'best'): raise ValueError(f'which={which!r}: choose worst or best')
+    if which not in ('worst', 'best'): raise ValueError(f'which={which!r}: choose worst or best galaxies')
     e, (p, y) = galaxy_errors(pred, df), metrics.paired_by_id(pred, df)
     e, paths = e.head(n) if which == 'worst' else e.tail(n)[::-1], df.set_index('galaxy_id').path
     fig, axes = picture_sheet(len(e), 3, 2.15, 1.2)

@@ -315,7 +315,7 @@ def top_voted(
     if rank not in ('fraction', 'wilson', 'plain'): raise ValueError(f'rank {rank!r}: choose fraction, wilson or plain')
     unknown = lacks(df, 'votes')
     if unknown and (min_votes is not None or rank == 'wilson'):
-        raise ValueError(f'{unknown[:-1]}: min_votes= and rank="wilson" need them')
+        raise ValueError(f'{unknown[:-1]}: min_votes= and rank="wilson" need them, leave both out')
     if unknown or rank == 'plain': return _top_plain(df, unknown)
     if min_votes is None: min_votes = minimum_votes(df)
     shares, totals, votes, best = fractions(df), metrics.votes_cast(df), answer_votes(df), {}

@@ -73,7 +73,7 @@ def _one_attempt(url, part, size, timeout): # str, int: what went wrong ('' if n
         with requests.get(url, headers=headers, stream=True, timeout=timeout) as r:
             return _answer(r, url, part, have, size)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError) as e:
-        raise ValueError(f'{url[:200]} is no address ({e}): correct it') from None
+        raise ValueError(f'{url[:200]} is no address ({e}): give one that begins with https://') from None
     except requests.RequestException as e: return f'the connection broke ({type(e).__name__})', size
     except OSError as e: raise explained(e, part) from e
 
@@ -82,7 +82,7 @@ def _answer(r, url, part, have, size): # as `_one_attempt`
         part.unlink(missing_ok=True)
         return 'the server does not have the range (416)', size
     if r.status_code in (401, 403, 404, 410):
-        raise FileNotFoundError(f'{url}: the server answers {r.status_code}: has the file moved?')
+        raise FileNotFoundError(f'{url}: the server answers {r.status_code}: has the file moved? Give its new address')
     if r.status_code not in (200, 206): return f'the server answers {r.status_code}', size
     start, length = _number(r, 'Content-Range', r'bytes (\d+)-') or 0, _number(r, 'Content-Length', r'(\d+)')
     if r.status_code == 200: start = 0
@@ -148,7 +148,8 @@ def _members(z, archive, dest): # list of (member, where it goes)
     found, taken = [], set()
     for m in z.infolist():
         if m.is_dir() or '__MACOSX' in m.filename: continue
-        say = lambda what: ValueError(f'{archive}: {m.filename[:200]!r} {what}: nothing was unpacked')
+        say = lambda what: ValueError(f'{archive}: {m.filename[:200]!r} {what}: nothing was unpacked, get the archive '
+                                      f'from its source')
         parts = m.filename.split('/')
         try: path = under(dest, dest.joinpath(*[component(p, 'member') for p in parts]))
         except ValueError: raise say('leads out of the folder, or is no name of a file') from None
@@ -161,7 +162,8 @@ def _members(z, archive, dest): # list of (member, where it goes)
         found.append((m, path))
     total, packed = sum(m.file_size for m, _ in found), archive.stat().st_size
     if total > 100*packed+1_000_000:
-        raise ValueError(f'{archive}: {packed:,} bytes would become {total:,}: not unpacked')
+        raise ValueError(f'{archive}: {packed:,} bytes would become {total:,}: not unpacked, get the archive from its '
+                         f'source')
     return found
 
 # %% ../nbs/foundations/fetching.ipynb #ecb850a6
@@ -203,15 +205,18 @@ def _record(url, patience): # list of (name, url, bytes, checksum), licence
     "The files of a Zenodo record."
     r = _ask('get', url, patience)
     try: record = r.json()
-    except ValueError: raise ValueError(f'{url} is no record (it begins with {r.text[:40]!r}): has it moved?') from None
+    except ValueError: raise ValueError(f'{url} is no record (it begins with {r.text[:40]!r}): has it moved? Give its '
+                                        f'new address') from None
     try:
         files = [(component(f['key'], 'file'), f['links']['self'], f['size'], f['checksum']) for f in record['files']]
         licence = (record.get('metadata') or {}).get('license') or {}
     except (KeyError, TypeError, AttributeError) as e:
-        raise ValueError(f'{url} is no record of files (without {e}): has the host changed it?') from None
+        raise ValueError(f'{url} is no record of files (without {e}): has the host changed it? Get the files by '
+                         f'hand') from None
     for f in files:
         if not (all(isinstance(v, str) for v in (f[1], f[3])) and isinstance(f[2], int) and f[2] >= 0):
-            raise ValueError(f'{url}: address, size or checksum of {f[0]} are none: has the host changed its record?')
+            raise ValueError(f'{url}: address, size or checksum of {f[0]} are none: has the host changed its record? '
+                             f'Get the files by hand')
     return files, licence.get('id', 'not stated') if isinstance(licence, dict) else str(licence)
 
 def _plain_file(url, patience): # (name, url, bytes, checksum)
@@ -225,8 +230,9 @@ def _ask(how, url, patience): # Response
     options = {'timeout': (PATIENCE|patience)['timeout'], 'headers': {'Accept-Encoding': 'identity'}}
     try: r = requests.request(how, url, allow_redirects=True, **options)
     except requests.RequestException as e:
-        raise ConnectionError(f'{url}: no answer ({type(e).__name__}): is this machine connected?') from e
-    if r.status_code != 200: raise FileNotFoundError(f'{url}: the server answers {r.status_code}: has the file moved?')
+        raise ConnectionError(f'{url}: no answer ({type(e).__name__}): is this machine connected? Try again') from e
+    if r.status_code != 200: raise FileNotFoundError(f'{url}: the server answers {r.status_code}: has the file moved? '
+                                                     f'Give its new address')
     return r
 
 # %% ../nbs/foundations/fetching.ipynb #0651b5cf
@@ -247,7 +253,8 @@ def _fetch_hub(name, host, dest, patience): # None
                  for f in info.siblings if fnmatch(f.rfilename, host['pattern'])]
     except Exception as e:      # of whatever kind the client raises
         words = f'{type(e).__name__}: {" ".join(str(e).split())[:200]}'
-        raise ConnectionError(f'{host["hub"]} does not tell of {host["dataset"]} ({words})') from e
+        raise ConnectionError(f'{host["hub"]} does not tell of {host["dataset"]} ({words}): try again, or check its '
+                              f'name') from e
     if not files: raise FileNotFoundError(f'{host["dataset"]} holds no {host["pattern"]}: has the data set changed?')
     _tell(name, files, (info.card_data or {}).get('license', 'not stated'), dest)
     for file, _, size, checksum in files:
@@ -255,7 +262,8 @@ def _fetch_hub(name, host, dest, patience): # None
         if path.exists() and not _another_file(path, size, checksum): continue
         try: got = Path(hf_hub_download(host['dataset'], file, repo_type='dataset', revision=info.sha,
                                         local_dir=dest/'hub', endpoint=host['hub'], force_download=path.exists()))
-        except Exception as e: raise ConnectionError(f'{file}: {" ".join(str(e).split())[:200]}: fetch again') from e
+        except Exception as e:
+            raise ConnectionError(f'{file}: {" ".join(str(e).split())[:200]}: call fetch again to go on') from e
         if wrong := _another_file(got, size, checksum):
             got.unlink()
             raise ValueError(f'{file}: {wrong}: nothing was kept; fetch again')

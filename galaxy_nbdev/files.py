@@ -86,9 +86,10 @@ def read_json(
     regular(path, most)
     try: value = json.loads(Path(path).read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as e:
-        raise ValueError(f'{path} is no JSON file ({str(e)[:100]}): it is damaged, or of something else') from None
+        raise ValueError(f'{path} is no JSON file ({str(e)[:100]}): it is damaged, or of something else, get it '
+                         f'again') from None
     if isinstance(value, dict): return value
-    raise ValueError(f'{path} holds a {type(value).__name__} where an object of names and values belongs')
+    raise ValueError(f'{path} holds a {type(value).__name__} where an object of names and values belongs: get it again')
 
 # %% ../nbs/foundations/files.ipynb #613d62cf
 def component(
@@ -110,7 +111,7 @@ def under(
     "A path that lies below `root`; raises `ValueError` where it leads out."
     root = Path(root).resolve(); full = (root/path).resolve()
     if root in full.parents: return full
-    raise ValueError(f'{str(path)[:200]!r} leads out of {root}: only what lies below it is used')
+    raise ValueError(f'{str(path)[:200]!r} leads out of {root}: give one that lies below it')
 
 # %% ../nbs/foundations/files.ipynb #04097e99
 def apart(
@@ -135,7 +136,7 @@ def claim(
     "Take a folder for one request, or go on in it; raises `ValueError` where it is another's, or the source itself."
     dest, request = Path(dest).expanduser().resolve(), json.loads(json.dumps(request))
     apart(dest, *([source] if isinstance(source, (str, Path)) else source))
-    if dest.exists() and not dest.is_dir(): raise ValueError(f'{dest} is a file: give a folder')
+    if dest.exists() and not dest.is_dir(): raise ValueError(f'{dest} is a file, and a folder is needed: give one')
     try:
         dest.mkdir(parents=True, exist_ok=True)
         _owner(dest, request, note, free)       # before the lock: nothing at all is written to another's folder

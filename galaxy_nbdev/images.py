@@ -53,8 +53,8 @@ def _bytes_in_parquet(shard, row): # bytes
             cell = _group(shard, date, g)[row].as_py()
             cell = cell.get('bytes') if isinstance(cell, dict) else cell
             return cell if isinstance(cell, bytes) else b''
-    except Exception as e: raise ValueError(f'{shard} is no whole shard of images ({_words(e)})') from e
-    raise ValueError(f'{shard}: the shard has fewer rows')
+    except Exception as e: raise ValueError(f'{shard} is no whole shard of images ({_words(e)}): get it again') from e
+    raise ValueError(f'{shard}: the shard has fewer rows: read the catalogue again')
 
 def _words(e): # str
     "An error for a reader: its kind where that is no common one, no objects of the program."
@@ -123,7 +123,7 @@ def _decoded(data, shrink): # as `decode`
     with Image.open(io.BytesIO(data), formats=FORMATS) as im:
         _bounded(*im.size)
         if im.format == 'JPEG' and data.count(b'\xff\xda') > MAX_SCANS:
-            raise ValueError(f'a JPEG in more than {MAX_SCANS} passes')
+            raise ValueError(f'a JPEG in more than {MAX_SCANS} passes: save it as a baseline JPEG')
         full, mode, turn = im.size, im.mode, _TURNS.get(_orientation(im))
         if (n := shrink(*full) if shrink else 1) > 1: im.draft('RGB', (im.width//n, im.height//n))
         im.load()
@@ -135,9 +135,10 @@ def _bounded(width, height, planes=1):
     "Raise for a picture too large, or too long, to be decoded."
     if width*height*planes > MAX_PIXELS:
         raise ValueError(f'{width} x {height} pixels{f" in {planes} planes" if planes > 1 else ""}, more than '
-                         f'{MAX_PIXELS:,}')
+                         f'{MAX_PIXELS:,}: cut it, or save it smaller')
     if max(width, height) > MAX_RATIO*min(width, height):
-        raise ValueError(f'{width} x {height} pixels: one side is more than {MAX_RATIO} times the other')
+        raise ValueError(f'{width} x {height} pixels: one side is more than {MAX_RATIO} times the other, cut it or '
+                         f'leave it out')
 
 # %% ../nbs/foundations/images.ipynb #00ba6e3a
 _MIRRORS = Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM
@@ -152,7 +153,7 @@ def _orientation(im): # int
 def _unpacked(data): # bytes
     "What gzip packed, as long as it is not too much."
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as f: out = f.read(MAX_BYTES+1)
-    if len(out) > MAX_BYTES: raise ValueError(f'more than {MAX_BYTES:,} bytes when unpacked')
+    if len(out) > MAX_BYTES: raise ValueError(f'more than {MAX_BYTES:,} bytes when unpacked: save it smaller')
     return out
 
 # %% ../nbs/foundations/images.ipynb #9173c245
@@ -172,7 +173,7 @@ def to_rgb8(
 
 def _from_floats(a): # uint8
     "Floats from 0 to 1 in 8 bits."
-    if np.isnan(a).all(): raise ValueError('no data: every pixel is NaN')
+    if np.isnan(a).all(): raise ValueError('no data, every pixel is NaN (images.to_rgb8): leave the picture out')
     low, high = np.nanmin(a), np.nanmax(a)
     if low < 0 or high > 1:
         raise ValueError(f'floating-point pixels from {low:.4g} to {high:.4g}: 0 is black and 1 is white; divide by '
@@ -208,9 +209,9 @@ def _flux(data): # (bands, h, w) float32
             raise ValueError(f'one plane or three are needed, it has {image if image is None else image.shape}')
         _bounded(*image.shape[:-3:-1], math.prod(image.shape[:-2]))
         if math.prod(getattr(image, 'tile_shape', (1,))) > MAX_PIXELS:
-            raise ValueError('its tiles are larger than a picture may be')
+            raise ValueError('its tiles have more than MAX_PIXELS: unpack it with funpack')
         if getattr(image, 'compression_type', '') == 'HCOMPRESS_1':
-            raise ValueError('packed by HCOMPRESS: unpack it with funpack')
+            raise ValueError('packed by HCOMPRESS_1, which can end the program: unpack it with funpack')
         return np.asarray(image.data, 'float32').reshape(-1, *image.shape[-2:])[:, ::-1]
 
 # %% ../nbs/foundations/images.ipynb #1f27a986
@@ -224,7 +225,8 @@ def asinh_stretch(
     `ValueError` for a band without data."""
     planes = np.asarray(planes, 'float32')
     known = np.isfinite(planes) & ~_margin(planes)
-    if not known.any((1, 2)).all(): raise ValueError('no data: every pixel of a band is NaN or 0')
+    if not known.any((1, 2)).all(): raise ValueError('no data, every pixel of a band is NaN or 0 '
+                                                     '(images.asinh_stretch): leave the picture out')
     with np.errstate(all='ignore'):
         light = [_above_sky(p, k) for p, k in zip(planes[::-1], known[::-1])]
         rgb = np.stack(light, -1)*np.float32(noise)+np.float32(sky)
@@ -382,7 +384,7 @@ def picture_marks(
     for i, p in zip(df.galaxy_id, df.path):
         try: s = stat(split_path(p)[0])
         except FileNotFoundError:
-            raise FileNotFoundError(f'galaxy {i}: no image at {p}; cleaning.clean drops such rows') from None
+            raise FileNotFoundError(f'galaxy {i}: no image at {p}: drop such rows with cleaning.clean') from None
         marks.append(hashlib.blake2b(os.fsencode(f'{i} {os.path.abspath(p)} {s.st_size} {s.st_mtime_ns}'),
                                      digest_size=8).hexdigest())
     return marks
@@ -429,7 +431,7 @@ def build_store(
     profile.in_range(crop, 'crop', 1, 10_000)
     profile.in_range(size, 'size', 1, 10_000)
     _one_row_each(df)
-    if size is None: raise ValueError('size None: a store has one size, give a number of pixels')
+    if size is None: raise ValueError('size=None: a store has one size, give a number of pixels')
     profile.in_range(chunk, 'chunk')
     mark = fingerprint(df, crop, size)
     dest = Path(dest).expanduser() if dest else profile.home()/'stores'/f'{size}px-{mark}'
@@ -447,11 +449,11 @@ def build_store(
 
 def _one_row_each(df):
     "Raise for a catalogue without galaxies, or with one in two rows."
-    if not len(df): raise ValueError('the catalogue is empty: no galaxy, no picture')
+    if not len(df): raise ValueError('the catalogue is empty (len(df) is 0): give one with galaxies')
     twice = df.galaxy_id[df.galaxy_id.duplicated()]
     if len(twice):
         raise ValueError(f'galaxy {twice.iloc[0]} stands in more than one row: two catalogues that share ids need '
-                         f'other ids, or cleaning.clean')
+                         f'other ids; else drop it with cleaning.clean')
 
 # %% ../nbs/foundations/images.ipynb #8de33d7a
 def _fill(dest, df, crop, size, chunk, mark, workers): # Path

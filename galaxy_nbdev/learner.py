@@ -66,8 +66,8 @@ def _build(arch, n_out, size, settings):
                          f'the loaders another '
                          'size=, or the network other settings') from e
     if getattr(out, 'shape', None) != (2, n_out):
-        raise ValueError(f'{name} gives {tuple(getattr(out, "shape", ()))} for two images, where (2, {n_out}) logits '
-                         f'belong')
+        raise ValueError(f'{name} gives {tuple(getattr(out, "shape", ()))} for two images: make its last layer '
+                         f'give (2, {n_out}) logits')
     return model
 
 # %% ../nbs/foundations/learner.ipynb #e1b34c46
@@ -238,7 +238,7 @@ def _check_ranges(epochs, lr, seed):
     whole = lambda v: isinstance(v, (int, np.integer)) and not isinstance(v, bool)
     if not whole(epochs) or epochs < 1: raise ValueError(f'epochs={epochs!r}: give a whole number from 1 on')
     if not whole(seed) or seed < 0: raise ValueError(f'seed={seed!r}: give a whole number from 0 on')
-    if not 0 < float(lr) < math.inf: raise ValueError(f'lr={lr!r}: give a rate above 0')
+    if not 0 < float(lr) < math.inf: raise ValueError(f'lr={lr!r}: give a rate above 0, such as 1e-3')
 
 def _fit_method(learn, fit):
     "The method that trains; raises `ValueError` for one that is none, or that would fit more than once."
@@ -318,7 +318,7 @@ def _left(keep, e):
     "An interrupted training keeps its best weights and its history, and says where."
     keep.write(whole=False)
     if isinstance(e, Diverged) and (keep.folder/'best.safetensors').exists():
-        raise Diverged(f'{e}; the best epoch so far: load_run({str(keep.folder)!r}, weights="best")') from e
+        raise Diverged(f'{e}; load the best epoch so far: load_run({str(keep.folder)!r}, weights="best")') from e
     raise e
 
 # %% ../nbs/foundations/learner.ipynb #626fd87e

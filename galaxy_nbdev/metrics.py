@@ -23,7 +23,8 @@ def _errors(pred, target):
         raise ValueError(f'predictions have shape {p.shape}, targets {y.shape}: they must be the same')
     if not np.isfinite(p).all():
         first = tuple(int(i) for i in np.argwhere(~np.isfinite(p))[0])
-        raise ValueError(f'{int((~np.isfinite(p)).sum())} predictions are NaN or infinite, the first at {first}')
+        raise ValueError(f'{int((~np.isfinite(p)).sum())} predictions are NaN or infinite, the first at {first}: '
+                         f'leave them out')
     if np.isinf(y).any():
         raise ValueError(f'{int(np.isinf(y).sum())} targets are infinite: write NaN where a fraction is not known')
     return p-y
@@ -69,7 +70,7 @@ def bootstrap(
     seed:int=0      # of the draws
 )->pd.DataFrame:    # one row a draw
     "A score under resampling of the galaxies; raises `ValueError` where there is none."
-    if n < 1: raise ValueError('there is no galaxy to draw')
+    if n < 1: raise ValueError('there is no galaxy to draw (len(df) is 0): give some')
     rng = np.random.default_rng(seed)
     return pd.DataFrame([f(np.bincount(rng.integers(n, size=n), minlength=n).astype('float64')) for _ in range(draws)])
 
@@ -80,7 +81,7 @@ def percentile_intervals(
 )->pd.DataFrame:        # one row a score: low, high
     "Percentile intervals."
     if not len(draws): return pd.DataFrame(columns=['low', 'high'], dtype='float64')
-    if not 0 < level < 1: raise ValueError(f'level={level!r}: between 0 and 1')
+    if not 0 < level < 1: raise ValueError(f'level={level!r}: give a number between 0 and 1, without both')
     q = [(1-level)/2, (1+level)/2]
     return pd.DataFrame(np.quantile(draws.to_numpy('float64'), q, axis=0, method='inverted_cdf').T, draws.columns,
                         ['low', 'high'])
@@ -93,12 +94,12 @@ def paired_by_id(
 )->tuple:                   # two DataFrames, (predicted, observed), same rows and columns, indexed by galaxy_id
     "Predictions beside the volunteers' fractions of the same galaxies; raises `ValueError` where these are none."
     p, y = _by_id(pred, 'predictions'), _by_id(df, 'catalogue')
-    if not len(p): raise ValueError('there are no predictions')
+    if not len(p): raise ValueError('there are no predictions (len(pred) is 0): predict some galaxies')
     columns = _predicted(p, df, complete)
     unknown = p.index.difference(y.index)
     if len(unknown):
         raise ValueError(f'{len(unknown)} predictions are for galaxies that the catalogue lacks, {unknown[0]} for one: '
-                         'score them against their own catalogue')
+                         'give their own catalogue')
     if p[columns].isna().any(axis=None):
         row, column = np.argwhere(p[columns].isna().to_numpy())[0]
         raise ValueError(f'{int(p[columns].isna().sum().sum())} predictions are NaN, {columns[column]} of galaxy '
@@ -107,7 +108,7 @@ def paired_by_id(
     if not p.dtypes.map(lambda d: d.kind == 'f').all(): p = numbers(p, columns)
     if ((p < -1e-6) | (p > 1+1e-6)).any(axis=None):
         raise ValueError(f'predictions reach from {p.min(axis=None):.3g} to {p.max(axis=None):.3g}: vote fractions lie '
-                         'in [0, 1], not in percent')
+                         'in [0, 1], divide percent by 100')
     p.attrs = y.attrs = {'schema': schema_of(df).note, 'caveat': floor_caveat(df)}
     return p, y
 
@@ -126,9 +127,9 @@ def _predicted(pred, df, complete):
     columns = [c for c in classes if c in pred]
     if not columns:
         raise ValueError(f'the predictions have none of the columns {classes[0]} to {classes[-1]} of '
-                         f'{schema_of(df).title}')
+                         f'{schema_of(df).title}: name them so')
     if lacking := [c for c in columns if c not in df]:
-        raise ValueError(f'the catalogue lacks {lacking}, which are predicted')
+        raise ValueError(f'the catalogue lacks {lacking}, which are predicted: read it with them, or drop them')
     missing = [c for c in classes if c not in pred and c in df and df[c].notna().any()]
     if complete and missing:
         raise ValueError(f'the predictions lack {missing}, which the catalogue knows: predict them, or drop them from '
@@ -244,7 +245,7 @@ def per_question_asked(
     ask, s, t = enough_asked(_in_order(df, p), n_votes), question_shares(p, None), question_shares(y)
     of = lambda q: _asked_row(q, s[q.classes].to_numpy(), t[q.classes].to_numpy(), ask[q.number].to_numpy(), agree)
     rows = [of(q) for q in _whole(p)]
-    if not rows: raise ValueError('no question is predicted with all of its answers')
+    if not rows: raise ValueError('no question is predicted with all of its answers: see schema.QUESTIONS')
     return pd.DataFrame(rows).set_index('number')
 
 # %% ../nbs/foundations/metrics.ipynb #8e1079f2
@@ -291,14 +292,14 @@ def _labelled(pred, labels):
     text = lambda t, what: _by_id(t if 'galaxy_id' in t else t.rename_axis('galaxy_id').reset_index(), what)
     p, y = text(pred, 'predictions'), text(labels, 'table of labels')
     y = numbers(y, list(y))
-    if not y.size: raise ValueError('there are no labels: the table has no row or no column')
-    if lacking := [c for c in y if c not in p]: raise ValueError(f'the predictions lack the labels {lacking}')
+    if not y.size: raise ValueError('there are no labels, the table has no row or column: see schema.make_labels')
+    if lacking := [c for c in y if c not in p]: raise ValueError(f'the predictions lack {lacking}: predict them too')
     if len(lost := y.index.difference(p.index)):
-        raise ValueError(f'{len(lost)} labelled galaxies are not predicted, {lost[0]} for one')
+        raise ValueError(f'{len(lost)} labelled galaxies are not predicted, {lost[0]} for one: predict them too')
     if (~(y.isin([0, 1]) | y.isna())).any(axis=None):
         raise ValueError('labels must be 0, 1 or NaN: make them with schema.make_labels')
     p = numbers(p.loc[y.index], list(y))
-    if p.isna().any(axis=None): raise ValueError(f'{int(p.isna().sum().sum())} predictions are NaN')
+    if p.isna().any(axis=None): raise ValueError(f'{int(p.isna().sum().sum())} predictions are NaN: leave them out')
     return p, y
 
 # %% ../nbs/foundations/metrics.ipynb #ef7a7c87
@@ -327,7 +328,7 @@ def label_scores(
     s = question_shares(f, None)
     need = [word[n] for n in labels if n != 'bulge' and word[n] not in s]
     if 'bulge' in labels: need += [c for c in ('Class5.1', 'Class9.3', 'Class1.2') if c not in f]
-    if need: raise ValueError(f'the labels need {need}, whose questions are not predicted')
+    if need: raise ValueError(f'the labels need {need}, whose questions are not predicted: choose another scheme')
     bulge = lambda: 1-((f['Class5.1']+f['Class9.3'])/f['Class1.2'].clip(lower=1e-6)).clip(0, 1)
     return pd.DataFrame({n: bulge() if n == 'bulge' else s[word[n]] for n in labels}, index=f.index)
 
@@ -343,7 +344,7 @@ def calibration(
     where shares have no number of votes."""
     p, y = paired_by_id(pred, df)
     w = pd.DataFrame(1., p.index, p.columns)
-    if not (isinstance(bins, int) and bins > 0): raise ValueError(f'bins={bins!r}: a whole number above 0')
+    if not (isinstance(bins, int) and bins > 0): raise ValueError(f'bins={bins!r}: give a whole number above 0')
     if conditional:
         w = votes_cast(_in_order(df, p), n_votes)[schema_of(df).answers.question[p.columns]].set_axis(p.columns, axis=1)
         p, y = question_shares(p, None), question_shares(y)
@@ -374,7 +375,7 @@ def exact_variance(
     vote_numbers(df, n_votes)
     s, known, ids = schema_of(df), _by_id(truth, 'truth'), galaxy_ids(df)
     if len(lost := ids.difference(known.index)):
-        raise ValueError(f'{len(lost)} galaxies have no truth, {lost[0]} for one')
+        raise ValueError(f'{len(lost)} galaxies have no truth, {lost[0]} for one: give the truth of all')
     p = numbers(known.loc[ids], [c for c in s.classes if c in truth])
     n = voters_of(df, n_votes)[s.answers.question[p.columns]].to_numpy()
     return (p*(1-p)/n).where(n >= 2)
@@ -483,9 +484,10 @@ def compare_predictions(
     ids, classes = ([galaxy_ids(x, 'predictions') for x in (a, b)],
                     [[c for c in schema_of(df).classes if c in x] for x in (a, b)])
     if set(ids[0]) != set(ids[1]):
-        raise ValueError('the two models predict different galaxies: compare them on those that both predict')
+        raise ValueError('the two models predict different galaxy_id: give those that both predict')
     if classes[0] != classes[1]:
-        raise ValueError(f'{len(classes[0])} and {len(classes[1])} outputs: scores of different outputs do not compare')
+        raise ValueError(f'{len(classes[0])} and {len(classes[1])} outputs: score those that both have, and take no '
+                         f'others')
     parts = [headline_parts(x, df, n_votes, complete=False) for x in (a, b)]
     xa, xb, columns = parts[0].to_numpy(), parts[1].loc[parts[0].index].to_numpy(), parts[0].columns
     both = lambda w: [headlines(dict(zip(columns, w@x))) for x in (xa, xb)]
@@ -562,7 +564,7 @@ def _one_question(pred, df, number):
     "A question, its predictions and fractions, and the catalogue's rows of the same galaxies."
     q = schema_of(df).question(number)
     if lost := [c for c in q.classes if c not in pred]:
-        raise ValueError(f'question {q.number} ({q.slug}) needs {lost}, which are not predicted')
+        raise ValueError(f'question {q.number} ({q.slug}) needs {lost}, which are not predicted: predict them too')
     p, y = paired_by_id(pred[[c for c in pred if c in ('galaxy_id', *q.classes)]], df)
     return q, p, y, _in_order(df, p)
 
@@ -613,15 +615,17 @@ def ensemble(
     weights=None        # Series by name, as `stack_weights` fits it; None: all alike
 )->pd.DataFrame:        # galaxy_id and the classes
     "The weighted mean of predictions, with their notes; raises `ValueError` for other galaxies or classes."
-    if not preds: raise ValueError('there are no predictions to join')
+    if not preds: raise ValueError('there are no predictions to join (len(preds) is 0): give some')
     tables = {name: _by_id(p, f'predictions {name}') for name, p in preds.items()}
     weights = pd.Series(1/len(preds), list(preds)) if weights is None else pd.Series(weights)
-    if lost := [name for name in preds if name not in weights]: raise ValueError(f'{lost[0]} has no weight')
+    if lost := [name for name in preds if name not in weights]: raise ValueError(f'{lost[0]} has no weight: add it to weights=')
     (head, first), classes = next(iter(tables.items())), schema_of(next(iter(preds.values()))).classes
     columns = [c for c in classes if c in first]
     for name, p in tables.items():
-        if set(p.index) != set(first.index): raise ValueError(f'{name} predicts other galaxies than {head}')
-        if set(p.columns) & set(classes) != set(columns): raise ValueError(f'{name} has other classes than {head}')
+        if set(p.index) != set(first.index): raise ValueError(f'{name} has other galaxies than {head}: predict the '
+                                                              f'same')
+        if set(p.columns) & set(classes) != set(columns): raise ValueError(f'{name} has other classes than {head}: '
+                                                                           f'join the same')
     out = sum(weights[name]*numbers(p.loc[first.index], columns) for name, p in tables.items()).reset_index()
     out.attrs = joined_notes([p.attrs for p in preds.values()])
     return out
@@ -637,7 +641,7 @@ def stack_weights(
     t = both[0][1].to_numpy('float64').ravel()
     known = ~np.isnan(t)
     if not known.any():
-        raise ValueError('no fraction of these galaxies is known: there is nothing to fit the weights to')
+        raise ValueError('no fraction of these galaxies is known: there is nothing to fit to, take labelled ones, df=')
     x, t = np.column_stack([p.to_numpy('float64').ravel()[known] for p, _ in both]), t[known]
     heavy = 1e4                             # a row that holds the sum of the weights at 1
     gram, right = x.T@x+heavy*len(t), x.T@t+heavy*len(t)

@@ -56,8 +56,9 @@ def asked_galaxies(
     elif not isinstance(df, pd.DataFrame):
         paths = [str(p) for p in df]
         df = pd.DataFrame({'galaxy_id': [Path(p).stem for p in paths], 'path': paths})
-    if not len(df): raise ValueError('no galaxies to predict: the catalogue has no rows')
-    if 'path' not in df: raise ValueError('the catalogue has no column path: add it, it says where the pictures are')
+    if not len(df): raise ValueError('no galaxies to predict (len(df) is 0): give a catalogue with rows')
+    if 'path' not in df: raise ValueError('the catalogue has no column path (df.path): add it, it says where the '
+                                          'pictures are')
     out = df.assign(galaxy_id=galaxy_ids(df).to_numpy())
     out.attrs = df.attrs
     return out
@@ -216,7 +217,8 @@ def cascade(
     ids = next(iter(preds.values())).galaxy_id
     for n, p in preds.items():
         if set(p.galaxy_id) != set(ids) or p.galaxy_id.duplicated().any():
-            raise ValueError(f'the network of question {n} predicts other galaxies than that of {next(iter(preds))}')
+            raise ValueError(f'the network of question {n} predicts other galaxies than that of {next(iter(preds))}: '
+                             f'predict the same')
         lacking = [c for c in QUESTIONS[n-1].classes if c not in p]
         if lacking: raise ValueError(f'the network of question {n} does not predict {lacking}')
     parts = [p.set_index('galaxy_id').loc[ids, QUESTIONS[n-1].classes] for n, p in sorted(preds.items())]

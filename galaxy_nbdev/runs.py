@@ -112,7 +112,8 @@ def read_run(
         if fine is None:
             raise ValueError(f'{path}: unknown entry {key[:80]!r}; a newer version may have written it: update '
                              f'galaxy_nbdev')
-        if not fine(value): raise ValueError(f'{path}: {key} is {str(value)[:80]!r}, which it cannot be')
+        if not fine(value): raise ValueError(f'{path}: {key} is {str(value)[:80]!r}, which it cannot be: get the run '
+                                             f'again')
     return note
 
 # %% ../nbs/foundations/runs.ipynb #76f95db0
@@ -149,11 +150,12 @@ def check_arch_settings(
     known = named - {'n_out', 'checkpoint_path', 'cache_dir'} | set(more)
     for key, value in settings.items():
         if key not in known or key.startswith('pretrained_cfg'):
-            raise ValueError(f'{where}: {key[:80]!r} is no setting of {arch.__name__}')
+            raise ValueError(f'{where}: {key[:80]!r} is no setting of {arch.__name__}: pass arch=, if you trust it')
         fetched = value not in (None, False) if key in ('weights', 'pretrained') else \
             key == 'name' and not re.fullmatch(r'[\w.]+', str(value))
         if fetched or not _in_bounds(value):
-            raise ValueError(f'{where}: settings of {arch.__name__}: {key} cannot be {str(value)[:80]!r}')
+            raise ValueError(f'{where}: settings of {arch.__name__}: {key} cannot be {str(value)[:80]!r}: pass arch=, '
+                             f'if you trust it')
 
 def _in_bounds(v, depth=0):
     "A check: text, numbers and short lists from which no network of absurd size follows."
@@ -168,11 +170,11 @@ def weight_shapes(
     size = regular(file).st_size
     with open(file, 'rb') as f: header = int.from_bytes(f.read(8), 'little')
     if header > min(size, 10_000_000):
-        raise ValueError(f'{file} is no whole safetensors file: its header would have {header:,} bytes')
+        raise ValueError(f'{file} is no whole safetensors file: its header would have {header:,} bytes, get it again')
     try:
         with safe_open(file, 'pt') as f: return {k: tuple(f.get_slice(k).get_shape()) for k in f.keys()}
     except (SafetensorError, OSError) as e:
-        raise ValueError(f'{file} is no whole safetensors file ({str(e)[:100]})') from None
+        raise ValueError(f'{file} is no whole safetensors file ({str(e)[:100]}): get it again') from None
 
 # %% ../nbs/foundations/runs.ipynb #ff41d229
 def check_weights(
@@ -188,7 +190,8 @@ def check_weights(
     unknown = [k for k in new if k not in own]
     other = [f'{k} {new[k]} for {tuple(own[k].shape)}' for k in new if k in own and new[k] != tuple(own[k].shape)]
     for what, keys in [('missing', lacking), ('unknown', unknown), ('of another shape', other)]:
-        if keys: raise ValueError(f'{file} does not hold this network: {len(keys)} {what}: {", ".join(keys[:3])[:200]}')
+        if keys: raise ValueError(f'{file} does not hold this network, give that of its own run: {len(keys)} {what}: '
+                                  f'{", ".join(keys[:3])[:200]}')
 
 def fill_network(
     model,          # a network
@@ -211,10 +214,10 @@ def read_history(
     regular(path, most=100_000_000)
     try:
         t = pd.read_csv(path)
-        if t.columns.tolist() != HISTORY: raise ValueError(f'its columns are not {", ".join(HISTORY)}')
+        if t.columns.tolist() != HISTORY: raise ValueError(f'its columns must be {", ".join(HISTORY)}, get it again')
         return t.astype('float64').astype({'epoch': int})
     except (ValueError, OverflowError) as e:
-        raise ValueError(f'{path} is no history of a run ({str(e)[:100]})') from None
+        raise ValueError(f'{path} is no history of a run ({str(e)[:100]}): get it again') from None
 
 # %% ../nbs/foundations/runs.ipynb #76be8e52
 def plot_history(
@@ -415,19 +418,19 @@ def held_out(
 
     Raises `FileNotFoundError`, or `ValueError` where its files do not fit together."""
     file, s = Path(run)/'predictions.parquet', read_run(run)
-    if not file.exists(): raise FileNotFoundError(f'no finished run at {run}')
+    if not file.exists(): raise FileNotFoundError(f'no finished run at {run}: give the folder of one')
     regular(file)
     try:
         about = pq.read_metadata(file)
         if sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)) > 2**34:
-            raise ValueError('it would unpack to over 16 GB')
+            raise ValueError('it would unpack to over 16 GB (predictions.parquet): get it again')
         pred = pq.read_table(file).to_pandas()
     except (ArrowException, ValueError, OSError) as e:
-        raise ValueError(f'{file} is no whole table of predictions ({str(e)[:100]})') from None
+        raise ValueError(f'{file} is no whole table of predictions ({str(e)[:100]}): get it again') from None
     if sorted(pred) != sorted([*s['vocab'], 'galaxy_id', 'split']):
-        raise ValueError(f'{file}: its columns are not those of settings.json')
+        raise ValueError(f'{file}: its columns are not those of settings.json: get the run again')
     if not all(pd.api.types.is_numeric_dtype(pred[c]) for c in s['vocab']):
-        raise ValueError(f'{file}: a prediction is no number')
+        raise ValueError(f'{file}: a prediction is no number: get the run again')
     out = pred[pred.split == part].drop(columns='split').reset_index(drop=True)
     out.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'],
                  'encoder': f'{s["arch"]} {s["settings"]}', 'seen votes': s['settings'].get('seen_votes', 'no')}
@@ -481,10 +484,12 @@ def check_runs(
     """Raise `FileNotFoundError` for a run that is not finished, `ValueError` for runs of other galaxies or labels, or
     of several groups."""
     for r in runs:
-        if not (Path(r)/'provenance.json').exists(): raise FileNotFoundError(f'no finished run at {r}')
+        if not (Path(r)/'provenance.json').exists(): raise FileNotFoundError(f'no finished run at {r}: give the '
+                                                                             f'folder of one')
         if read_run(r, 'provenance.json')['data'] != data_hash(df):
             raise ValueError(f'{r} was made on other galaxies or labels than this catalogue: give its own catalogue, '
                              f'and another table')
     found = {run_group(r) for r in runs}
     if len(found) > 1:
-        raise ValueError(f'runs of different splits or numbers of outputs share no table: {sorted(found)}')
+        raise ValueError(f'runs of different splits or numbers of outputs share no table, choose those of one: '
+                         f'{sorted(found)}')

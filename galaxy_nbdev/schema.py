@@ -113,7 +113,8 @@ def _parents_first(entries, where):
     while left:
         ready = next((q for q in left if told.issuperset(q['asked_after'])), None)
         if ready is None:
-            raise ValueError(f'{where}: the questions {", ".join(q["question"] for q in left)} lead back to themselves')
+            raise ValueError(f'{where}: the questions {", ".join(q["question"] for q in left)} lead back to '
+                             f'themselves: name their parents anew')
         left.remove(ready)
         out.append(ready)
         told |= {f'{ready["question"]}_{a["answer"]}' for a in ready['answers']}
@@ -179,7 +180,8 @@ def _once(questions, where):
             raise ValueError(f'{where}: question {q.slug} is asked after {both[1]} and after {both[0]}, and one '
                              'volunteer can give both')
         if len({_root(p, question) for p in q.sums_to}) > 1:
-            raise ValueError(f'{where}: the parents of question {q.slug} are fractions of different volunteers')
+            raise ValueError(f'{where}: the parents of question {q.slug} are fractions of different volunteers: give '
+                             f'it one parent')
 
 def _root(c, question):
     "Number of the question of whose volunteers a class is a fraction; None: of all."
@@ -211,7 +213,8 @@ def read_schema(
         raise ValueError(f'campaign {which!r}: choose {", ".join(campaign_names())}, a JSON file, or a dict of the '
                          'same form')
     try: text = json.dumps(which)
-    except (TypeError, ValueError, RecursionError) as e: raise ValueError('the campaign cannot be written as JSON: '
+    except (TypeError, ValueError, RecursionError) as e: raise ValueError('the campaign cannot be written as JSON, '
+                                                                          'use plain values: '
                                                                           f'{str(e)[:100]}') from None
     return _own(text)
 
@@ -230,7 +233,7 @@ def schema_of(
     if columns.isdisjoint(CLASSES):
         like = [n for n in campaign_names() if not columns.isdisjoint(_packaged(n).classes)]
         if like:
-            raise ValueError(f"the columns are those of {' or '.join(like)}: say which, df.attrs['schema'] = "
+            raise ValueError(f"the columns are those of {' or '.join(like)}: set which, df.attrs['schema'] = "
                              f"{like[0]!r}")
     return GZ2
 
@@ -244,8 +247,8 @@ def only_gz2(
 )->None:
     "Refuse another campaign, by name, with `ValueError`."
     if (s := schema_of(df)).name != 'gz2':
-        raise ValueError(f'{what} belongs to Galaxy Zoo 2 alone, and this is {s.title}: `to_campaign(df, "gz2")` gives '
-                         'what corresponds')
+        raise ValueError(f'{what} belongs to Galaxy Zoo 2 alone, and this is {s.title}: take '
+                         'what corresponds, `to_campaign(df, "gz2")`')
 
 # %% ../nbs/foundations/schema.ipynb #9375eeb9
 def numbers(
@@ -480,7 +483,8 @@ def noise_floor(
     the number of votes is unknown."""
     v = noise_variance(df, n_votes).to_numpy()
     if np.isnan(v).all():
-        raise ValueError('no fraction of this catalogue is known from two votes or more: there is no floor')
+        raise ValueError('no fraction of this catalogue is known from two votes or more (n_votes): there is no floor, '
+                         'read counts')
     return float(np.sqrt(np.nanmean(v)))
 
 # %% ../nbs/foundations/schema.ipynb #df202467
@@ -496,7 +500,7 @@ def make_labels(
 )->pd.DataFrame:        # float32, one row a galaxy, indexed by galaxy_id, one column an output; NaN: masked
     """What a network shall learn; raises `ValueError` for an unknown scheme or rule, or where the catalogue or its
     campaign lacks what the scheme needs."""
-    if rule not in ('report', 'diary'): raise ValueError(f'rule {rule!r}: choose report or diary')
+    if rule not in ('report', 'diary'): raise ValueError(f'rule {rule!r}: choose one of report, diary')
     if scheme == 'summary' or scheme in SCHEMES: only_gz2(df, f'the scheme {scheme}')
     ids = pd.Index(df.get('galaxy_id', df.index), name='galaxy_id')
     out = (_known(df) if scheme == 'fractions' else _asked(df) if scheme == 'conditional' else _one_hot(df)
@@ -509,7 +513,8 @@ def make_labels(
 def _known(df):
     "The fractions of the questions that somebody answered."
     known = [c for c in schema_of(df).classes if c in df and df[c].notna().any()]
-    if not known: raise ValueError('the catalogue has no vote fractions: none of its columns of classes holds a number')
+    if not known: raise ValueError('the catalogue has no vote fractions: none of its columns Class1.1 ... holds a '
+                                   'number: read it with its labels')
     return numbers(df, known).set_axis(known, axis=1)
 
 # %% ../nbs/foundations/schema.ipynb #b2b4d577
@@ -529,7 +534,7 @@ def _outputs(df, scheme):
                          f'question: 1 to {len(s.questions)}, {", ".join(q.slug for q in s.questions)}')
     q = s.question(scheme)
     if not set(q.classes) <= set(_known(df)):
-        raise ValueError(f'the catalogue knows nothing of question {q.number} ({q.slug})')
+        raise ValueError(f'the catalogue knows nothing of question {q.number} ({q.slug}): choose another scheme')
     return q.classes[:1] if len(q.classes) == 2 else q.classes
 
 # %% ../nbs/foundations/schema.ipynb #969adb86
@@ -611,7 +616,7 @@ def _summed(df):
     out = n.where(counted, f)
     if out.isna().any(axis=1).all():
         raise ValueError('the summary needs counts or fractions of questions 1 to 4 and 7: no galaxy of this '
-                         f'catalogue ({df.attrs.get("source", "source not named")}) has all of them')
+                         f'catalogue ({df.attrs.get("source", "source not named")}) has all of them, read its counts')
     out.attrs = {'summary': 'of raw counts' if counted.all() else f'of {kind} fractions' if not counted.any()
                  else 'of raw counts, and of raw fractions where these are missing'}
     return out
@@ -637,6 +642,6 @@ def class_weights(
     share, n = labels.mean(), len(labels)
     ways = {'inverse': lambda: 1/share, 'inverse_sqrt': lambda: share**-.5,
             'effective': lambda: 1/(1-(1-1/n)**(n*share))}
-    if how not in ways: raise ValueError(f'how={how!r}: choose {", ".join(ways)}')
+    if how not in ways: raise ValueError(f'how={how!r}: choose one of {", ".join(ways)}')
     w = ways[how]()
     return w*len(w)/w.sum()

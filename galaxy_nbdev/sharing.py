@@ -58,19 +58,21 @@ def submission(
 )->Path:                            # the file
     """A file for Kaggle's challenge; raises `ValueError` for models that saw other volunteers' votes, other ids,
     missing classes, or fractions out of [0, 1]."""
-    if why := _not_for_kaggle(pred.attrs): raise ValueError(f'no submission: {why}')
+    if why := _not_for_kaggle(pred.attrs): raise ValueError(f'no submission was written: {why}; take a network of the '
+                                                            f'challenge itself')
     if lacking := [c for c in CLASSES if c not in pred]:
-        raise ValueError(f'the predictions lack {lacking}: Kaggle wants all 37 classes')
+        raise ValueError(f'the predictions lack {lacking}: Kaggle wants all 37 classes, take a network that predicts '
+                         f'them')
     metrics.paired_by_id(pred, pred)
     if not pred.galaxy_id.str.fullmatch(r'\d+').all():
         raise ValueError(f'galaxy_id {pred.galaxy_id[~pred.galaxy_id.str.fullmatch(r"[0-9]+")].iloc[0]!r} is none of '
-                         f'Kaggle\'s: they are whole numbers')
+                         f'Kaggle\'s: predict its test set, whose ids are whole numbers')
     if sample is not None:
         ids = set(pd.read_csv(sample, usecols=['GalaxyID'], dtype=str).GalaxyID)
         mine = set(pred.galaxy_id)
         if ids != mine:
             raise ValueError(f'{len(ids-mine)} galaxies of {sample} are not predicted and {len(mine-ids)} predicted '
-                             f'ones are not in it')
+                             f'ones are not in it: predict its test set')
     out = pred.rename(columns={'galaxy_id': 'GalaxyID'})[['GalaxyID', *CLASSES]].sort_values('GalaxyID',
         key=lambda s: s.astype('int64'))
     return save_table(out.assign(**out[CLASSES].clip(0, 1).round(6)), path)
@@ -122,7 +124,8 @@ class ModelCard:
         path:str|Path   # .md or .html
     )->Path:            # the file
         "Write the card; raises `ValueError` for another suffix."
-        if Path(path).suffix not in ('.md', '.html'): raise ValueError(f'{path}: choose .md or .html')
+        if Path(path).suffix not in ('.md', '.html'): raise ValueError(f'{path}: choose a name that ends in .md or '
+                                                                       f'.html')
         page = (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(self.title)}</title>'
                 f'{self._repr_html_()}</html>')
         files.write_text(path, self.markdown if Path(path).suffix == '.md' else page)

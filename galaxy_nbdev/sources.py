@@ -156,7 +156,7 @@ def _table(root, *names): # Path
     for name in names:
         if (root/name).exists(): return root/name
     raise FileNotFoundError(f'{root} has no {" or ".join(names)}'
-                            + ('' if root.is_dir() else ': there is no such folder'))
+                            + ('' if root.is_dir() else '; there is no such folder, give another'))
 
 def _columns(table, has, wanted, remedy): # None
     "Raise for the first column that a table lacks."
@@ -342,7 +342,7 @@ def read_gz2(
     return _gathered(found, s, root, tables[0].parent, missing, source='gz2', split='galaxy-datasets')
 
 def _parts(part): # list
-    if part not in (None, 'train', 'test'): raise ValueError(f'part {part!r}: choose train or test')
+    if part not in (None, 'train', 'test'): raise ValueError(f'part {part!r}: choose train or test, or leave it out')
     return [part] if part else ['train', 'test']
 
 def _gathered(found, s, root, table, missing, source, split): # the catalogue
@@ -365,7 +365,8 @@ def read_hf(
     "Shards of a Hub data set, of any campaign; raises `FileNotFoundError` or `ValueError` naming file or column."
     folders, parts = (Path(root), Path(root)/'data'), _parts(part)
     shards = [p for which in parts for d in folders for p in sorted(d.glob(f'{which}-*.parquet'))]
-    if not shards: raise FileNotFoundError(f'{root} has no shards {parts[0]}-*.parquet, nor has its folder data')
+    if not shards: raise FileNotFoundError(f'{root} has no shards {parts[0]}-*.parquet, nor has its folder data: give '
+                                           f'the folder with the shards')
     found, trees = {}, set()
     for shard in shards:
         _columns(shard, column_names(shard), ['image'], 'a shard holds its pictures; sources.read_plain reads a table')
@@ -388,7 +389,8 @@ def read_simulated(
     if made is None:
         raise FileNotFoundError(f'{root} has no survey.json: make the survey again with simulate.simulate_survey')
     made = made['kind']
-    if kind not in (None, made, 'truth'): raise ValueError(f'kind {kind!r}: {root} has {made} and truth')
+    if kind not in (None, made, 'truth'): raise ValueError(f'kind {kind!r}: {root} has {made} and truth, choose of '
+                                                           f'these')
     _columns(table, column_names(table), ['galaxy_id', 'file', *CLASSES],
              'make the survey again with simulate.simulate_survey')
     t = read_table(table, ['galaxy_id', 'file'], [*CLASSES, *COUNTS, *TOTALS, 'n_votes'], rest=True)
@@ -435,7 +437,8 @@ def _pictures(root): # DataFrame: galaxy_id, path, and folder where there are fo
     seen = [p for p in sorted(root.rglob('*')) if not any(d.startswith('.') for d in p.relative_to(root).parts)]
     files = [p for p in seen if is_picture(p) and p.is_file()]
     if not files:
-        raise FileNotFoundError(f'{root} holds no picture' if root.is_dir() else f'{root}: there is no such folder')
+        raise FileNotFoundError(f'{root} holds no picture' if root.is_dir() else f'{root}; there is no such folder, '
+                                                                                 f'give another')
     names = [_stem(p.name) for p in files]
     t = pd.DataFrame({'galaxy_id': names, 'path': [str(p) for p in files],
                       'folder': [str(p.parent.relative_to(root)) for p in files]})
@@ -628,7 +631,7 @@ def catalogue(
     options = {k: v for k, v in dict(kind=kind, schema=schema).items() if v is not None and k in takes}
     df = reader(root, missing=missing, **options)
     if kind not in (None, df.attrs['kind']):
-        raise ValueError(f'kind {kind!r}: {root} has {df.attrs["kind"]} fractions only')
+        raise ValueError(f'kind {kind!r}: {root} has {df.attrs["kind"]} fractions only, leave kind out')
     return _at_most(df, n)
 
 # %% ../nbs/foundations/sources.ipynb #6e086ce9

@@ -64,7 +64,8 @@ def training_mask(
         raise ValueError(f'galaxy {s.index[s.index.duplicated()][0]} stands twice in the split: keep one row')
     s = s.reindex(text_ids(ids))
     if s.isna().any():
-        raise ValueError(f'the split says nothing of {int(s.isna().sum())} galaxies, {s.index[s.isna()][0]} for one')
+        raise ValueError(f'the split says nothing of {int(s.isna().sum())} galaxies, {s.index[s.isna()][0]} for one: '
+                         f'fill in True or False')
     yes_or_no = s.isin([True, False]).all()
     train, valid = (~s.astype(bool), s.astype(bool)) if yes_or_no else (s == 'train', s == 'valid')
     for part, what in [(train, 'training'), (valid, 'validation')]:

@@ -38,7 +38,7 @@ def read_partition(
     if 'galaxy_id' not in t:
         raise ValueError(f'{file}: no column galaxy_id, it has {", ".join(has[:6])}: rename the one with their names')
     if 'path' not in t and 'image' not in has:
-        raise ValueError(f'{file}: neither a column path nor a column image: say where the pictures are')
+        raise ValueError(f'{file}: neither a column path nor a column image: add one, it says where the pictures are')
     if 'path' not in t: t['path'] = [f'{file}#{i}' for i in range(len(t))]
     return t.assign(galaxy_id=_as_text(t.galaxy_id, file))
 
@@ -333,7 +333,7 @@ def _catalogue_tasks(source, per): # tasks, what names the source, the paths tha
         root = Path(source).expanduser().resolve()
         return _tasks(root), str(root), [root]
     t = source[[c for c in ('galaxy_id', 'path', *_POSITION) if c in source]]
-    if not len(t): raise ValueError('the catalogue holds no galaxies: nothing is predicted')
+    if not len(t): raise ValueError('the catalogue holds no galaxies (len(df) is 0): give one that does')
     tasks = [(f'part-{k:05d}', t.iloc[i:i+per].reset_index(drop=True)) for k, i in enumerate(range(0, len(t), per))]
     return tasks, files.digest(t.galaxy_id.tolist(), t.path.tolist(), per), {Path(_file(p)).parent for p in t.path}
 

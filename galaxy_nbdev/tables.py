@@ -154,7 +154,8 @@ def _astropy(path, kind): # astropy Table
     else:
         regular(path, 2_000_000_000)
         with open(path, 'rb') as f: head = f.read(1 << 16)
-        if b'<!ENTITY' in head or b'<!DOCTYPE' in head: raise ValueError(f'{path} defines entities: it is not read')
+        if b'<!ENTITY' in head or b'<!DOCTYPE' in head: raise ValueError(f'{path} defines entities, which can hide a '
+                                                                         f'bomb: save it without')
         t = Table.read(path, format='votable')
     t.convert_bytestring_to_unicode()
     return t
@@ -163,9 +164,9 @@ def _table_unit(data, path): # int
     from astropy.io import fits
     with fits.open(io.BytesIO(data)) as units:
         found = next((i for i, u in enumerate(units) if isinstance(u, fits.BinTableHDU | fits.TableHDU)), None)
-        if found is None: raise ValueError(f'{path} holds no table: it is a picture')
+        if found is None: raise ValueError(f'{path} holds no table, it is a picture: give another file')
         size = units[found].header['NAXIS1']*units[found].header['NAXIS2']
-        if size > len(data): raise ValueError(f'{path} is cut short: get it again')
+        if size > len(data): raise ValueError(f'{path} is cut short, its table is longer than the file: get it again')
     return found
 
 # %% ../nbs/foundations/tables.ipynb #30986ba6

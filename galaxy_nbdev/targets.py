@@ -154,8 +154,8 @@ def labelled(
 
     Raises `ValueError` for galaxies without an id or a picture, and for labels that are missing or outside [0, 1]."""
     if lacking := [c for c in ('galaxy_id', 'path') if c not in df]:
-        raise ValueError(f'the catalogue has no column {", ".join(lacking)}: its columns are {_some(df)}')
-    if not len(df): raise ValueError('the catalogue is empty')
+        raise ValueError(f'the catalogue has no column {", ".join(lacking)}: rename one of its columns, {_some(df)}')
+    if not len(df): raise ValueError('the catalogue is empty (len(df) is 0): give one with galaxies')
     attrs, df = df.attrs, df.assign(galaxy_id=galaxy_ids(df))
     if scheme is not None:
         made = make_labels(df, scheme, rule)
@@ -182,7 +182,8 @@ def _check_labels(df, vocab):
     try: y = df[vocab].astype('float64')
     except (ValueError, TypeError) as e:
         raise ValueError(f'labels must be numbers in [0, 1], NaN where unknown: {e}') from None
-    if y.isna().all(axis=None): raise ValueError(f'no galaxy has a known label in {_some(vocab)}: every entry is NaN')
+    if y.isna().all(axis=None): raise ValueError(f'no galaxy has a known label in {_some(vocab)}: every entry is NaN, '
+                                                 f'read the catalogue with its labels')
     wrong = (y < -1e-3) | (y > 1+1e-3)
     if wrong.any(axis=None):
         c = wrong.any().idxmax()

@@ -88,7 +88,8 @@ def galaxy_vit(
     steps = patch.bit_length()-1
     if size % patch: raise ValueError(f'patches of {patch} pixels do not fill an image of {size}')
     if conv_stem and (2**steps != patch or steps < 1):
-        raise ValueError(f'a convolutional stem halves the image at each step: a patch of {patch} is no power of 2')
+        raise ValueError(f'a convolutional stem halves the image at each step: a patch of {patch} is no power of 2, '
+                         f'choose 2, 4, 8 ...')
     embed = partial(HybridEmbed, backbone=ConvStem(depth=steps, channels=width, stride=(2,)*steps),
                     proj=False) if conv_stem else PatchEmbed
     return _transformer(embed, n_out, size, 1 if conv_stem else patch, width, heads, head_width, pool, positions,
@@ -191,7 +192,8 @@ def galaxy_cvt(
 )->nn.Module:                       # (n, 3, height, width) -> (n, n_out) logits; square images of any size
     "A convolutional vision transformer (arXiv:2103.15808); raises `ValueError` where its stages differ in number."
     stages = dict(widths=widths, depths=depths, heads=heads, kernels=kernels, strides=strides)
-    if len({len(s) for s in stages.values()}) > 1: raise ValueError(f'one number for each stage: {stages}')
+    if len({len(s) for s in stages.values()}) > 1: raise ValueError(f'give one number for each stage, as many as in: '
+                                                                    f'{stages}')
     return CvT(n_out, *stages.values(), dropout, drop_path, head_width, mlp, rows, skip, token)
 
 # %% ../nbs/05_vit.ipynb #e95c2ca5
@@ -225,7 +227,8 @@ def position_grid(
     side:int|None=None      # words along a side; None: as the network was made
 )->torch.Tensor:            # (side, side, width)
     "What each place adds to its word, at any size of the grid; raises `ValueError` for a network without positions."
-    if getattr(model, 'pos_embed', None) is None: raise ValueError('this network has no positions')
+    if getattr(model, 'pos_embed', None) is None: raise ValueError('this network has no pos_embed: take one of '
+                                                                   'galaxy_vit')
     old = model.patch_embed.grid_size
     new = old if side is None else (side, side)
     return resample_abs_pos_embed(model.pos_embed.detach(), new, old, num_prefix_tokens=0).unflatten(1, new)[0]
@@ -249,13 +252,13 @@ def _seen(model, x):
     was, watch = model.training, _Watch()
     with torch.no_grad(), watch: model.eval()(x.as_subclass(torch.Tensor))
     model.train(was)
-    if not watch.seen: raise ValueError('this network never calls scaled_dot_product_attention')
+    if not watch.seen: raise ValueError('this network never calls scaled_dot_product_attention: take one of galaxy_vit')
     return watch.seen
 
 def _rollout(seen):
     "Attention through all layers."
     if len({a.shape[2:] for a in seen}) > 1 or seen[0].shape[2] != seen[0].shape[3]:
-        raise ValueError('rollout needs the same words in every layer: choose a layer')
+        raise ValueError('rollout needs the same words in every layer: choose a layer, layer=0')
     total = torch.eye(seen[0].shape[-1], device=seen[0].device)
     for a in seen: total = .5*(a.mean(1)+torch.eye(a.shape[-1], device=a.device)) @ total
     return total[:, None]

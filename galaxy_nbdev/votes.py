@@ -19,7 +19,7 @@ def cast_votes(
     "Votes of volunteers who answer by the true probabilities; raises `ValueError` for fractions that are none."
     s, rng, counts, totals = schema_of(truth), np.random.default_rng(seed), {}, {}
     everybody = np.broadcast_to(np.asarray(n_votes, int), len(truth))
-    if (everybody < 1).any(): raise ValueError(f'n_votes={n_votes!r}: at least one volunteer looks at a galaxy')
+    if (everybody < 1).any(): raise ValueError(f'n_votes={n_votes!r}: give 1 or more, somebody looks at each galaxy')
     chance = to_conditional(truth)
     for q in s.questions:
         asked = sum(counts[c] for c in q.parents) if q.parents else everybody
@@ -82,7 +82,7 @@ def to_campaign(
     mine, theirs = (dict(zip(x.answers.key, x.classes)) for x in (s, t))
     for word in [*table['answer'], *(a for row in table['from'] for a in row)]:
         if word not in mine and word not in theirs:
-            raise ValueError(f'answer {word!r} of the table stands in neither {s.title} nor {t.title}')
+            raise ValueError(f'answer {word!r} of the table stands in neither {s.title} nor {t.title}: mend the table')
     sources = {theirs[a]: [mine[x] for x in row] for a, row in zip(table['answer'], table['from'])}
     whole = [q for q in t.questions if set(q.classes) <= set(sources)]
     read = lambda frame, name: {name[c]: frame[[n for x in sources[c]
@@ -104,7 +104,7 @@ def class_columns(
 )->pd.DataFrame:            # float32, same rows; for each class a column 'column=value': 1, 0, or NaN where unknown
     "One agreed class a galaxy as targets beside votes, for `df.join(...)`; raises `ValueError` without that column."
     if column not in df:
-        raise ValueError(f'the catalogue has no column {column!r}: it has {", ".join(map(str, df.columns[:8]))}')
+        raise ValueError(f'the catalogue has no column {column!r}: choose of {", ".join(map(str, df.columns[:8]))}')
     known = df[column].notna()
     return pd.get_dummies(df[column], prefix=column, prefix_sep='=').astype('float32').where(known)
 
