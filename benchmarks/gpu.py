@@ -140,6 +140,11 @@ def step(df, n):
             learn = galaxy_learner(dls, arch, bf16=True, compile=True, **settings)
             found = against_bare(dls, learn, loop, n['rounds'])
             yield about | found | dict(waiting=waiting(lambda: fit(learn)))
+            if (network, bs) != ('ResNet-18', 64): continue
+            about['network'] = f'{network}, compiled'
+            learn = galaxy_learner(dls, arch, bf16=True, **settings)
+            learn.model.compile(mode='reduce-overhead')
+            yield about | against_bare(dls, learn, loop, n['rounds'])
         except Exception as e: yield about | {'error': said(e)}
 
 def rate(df, n):
