@@ -18,12 +18,12 @@ from fastai.torch_core import TensorBase, TensorImage
 from fastcore.basics import patch
 from plum import dispatch
 from . import images
-from .augment import GalaxyAugment, ahead, expand_views, on_device
+from .augment import GalaxyAugment, ahead, on_device
 from .figures import Sheet
 from .schema import CLASSES
-from .splits import kfold_ids, split_ids, split_name, text_ids, training_mask
+from .splits import kfold_ids, split_ids, split_name, text_ids, training_mask   # kfold_ids for users
 from .targets import GalaxyBlock, VoteCountsBlock, VoteFractions, VoteFractionsBlock
-from .targets import count_columns, label_kind, labelled, rarity_weights, show_votes, with_counts
+from .targets import count_columns, label_kind, labelled, show_votes, with_counts
 
 # %% ../nbs/02_dataloaders.ipynb #2adf3a6c
 class GalaxyDL(TfmdDL):

@@ -18,12 +18,13 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from tqdm.auto import tqdm
 from . import confidence, files, images, metrics, profile, results, sources
-from .dataloaders import data_hash, kfold_ids
+from .dataloaders import data_hash
 from .figures import PALETTE, data_title, literal, picture_sheet, placed_by_hand
 from .figures import question_title, show_galaxy
 from .prediction import cascade, predict
 from .runs import check_runs, commonest_group, finished_runs, held_out, read_run, run_split
 from .schema import ANSWERS, CLASSES, QUESTIONS, make_labels, noise_variance
+from .splits import kfold_ids
 from .votes import assumed_votes
 
 # %% ../nbs/06_evaluation.ipynb #f6979a55

@@ -31,7 +31,7 @@ from .files import weights_digest, write_json
 from .losses import HEADS, LOSSES, DeviceLoss, DeviceSmoothLoss, known_metrics
 from .runs import HISTORY, Diverged, KeepRun, TrainingLog, check_arch_settings, check_same_run
 from .runs import check_weights, fill_network, find_architecture, held_out_losses, read_history, read_run
-from .runs import run_folder, run_lock, save_whole, seed_everything, write_history
+from .runs import run_folder, run_lock, save_whole, write_history
 from .schema import CLASSES, class_weights, noise_floor
 
 # %% ../nbs/foundations/learner.ipynb #0024ce64
