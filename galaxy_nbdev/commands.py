@@ -127,6 +127,7 @@ def _check_training(given):
 def _loaders(df, scheme, rule, fold, augment, **shape): # GalaxyDataLoaders
     "Loaders of one fold and one scheme; raises `ValueError` where the catalogue has no such labels."
     from galaxy_nbdev.dataloaders import GalaxyDataLoaders
+    from galaxy_nbdev.splits import kfold_ids
     split = None if fold is None else kfold_ids(df.galaxy_id) == fold
     if split is not None: split.name = f'k5-s0-f{fold}'
     scheme = int(scheme) if scheme and scheme.isdigit() else scheme
@@ -135,7 +136,6 @@ def _loaders(df, scheme, rule, fold, augment, **shape): # GalaxyDataLoaders
 def _class_weights(dls, how): # Series or None
     "A factor for each label, from the training part alone."
     from galaxy_nbdev.schema import class_weights
-    from galaxy_nbdev.splits import kfold_ids
     return how and class_weights(dls.train_ds.items[list(dls.vocab)], how)
 
 def _callbacks(patience, tensorboard): # list
