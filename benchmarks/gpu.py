@@ -123,7 +123,7 @@ def against_bare(dls, learn, loop, rounds):
                     bare_images_per_second=galaxies/m['bare'])
 
 def step(df, n):
-    for network, size, bs in STEPS if not n['small'] else [('course CNN', 32, 16)]:
+    for network, size, bs in [STEPS[i] for i in n['rows']] if not n['small'] else [('course CNN', 32, 16)]:
         arch, settings = NETWORKS[network]
         about = dict(network=network, size=size, bs=bs)
         dls, loop = None, None
@@ -267,8 +267,8 @@ def rows_of(part, df, n):
     try: yield from PARTS[part](df, n)
     except Exception as e: yield {'error': said(e)}
 
-def main(parts, small, minutes, out):
-    n = (SMALL if small else FULL) | {'small': small}
+def main(parts, small, minutes, out, rows):
+    n = (SMALL if small else FULL) | {'small': small, 'rows': rows}
     began, left = time.monotonic(), lambda: 60*minutes-(time.monotonic()-began)
     print(f'{NAME}, torch {torch.__version__}, {os.cpu_count()} cores', flush=True)
     df = sources.catalogue(simulate_survey(n['galaxies'], 1, Path(os.environ['GALAXY_HOME'])/'survey',
@@ -285,8 +285,9 @@ def main(parts, small, minutes, out):
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('--parts', nargs='+', default=list(PARTS), choices=list(PARTS))
+    ap.add_argument('--rows', type=int, nargs='+', default=range(len(STEPS)), help='which of the steps, in what order')
     ap.add_argument('--small', action='store_true', help='tiny sizes')
     ap.add_argument('--minutes', type=float, default=6)
     ap.add_argument('--out', type=Path, default='gpu')
     a = ap.parse_args()
-    main(a.parts, a.small, a.minutes, a.out)
+    main(a.parts, a.small, a.minutes, a.out, a.rows)

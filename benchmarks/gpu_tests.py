@@ -44,7 +44,8 @@ def execute(path):
 
 def outcome(path, seconds, logs):
     "How a notebook fared: passed, seconds, and the last lines of what went wrong; all that it said goes into a log."
-    env = os.environ | {'IN_TEST': '1', 'GALAXY_PROFILE': 'test', 'PYTHONPATH': str(ROOT), 'MPLBACKEND': 'agg',
+    known = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])
+    env = os.environ | {'IN_TEST': '1', 'GALAXY_PROFILE': 'test', 'PYTHONPATH': known, 'MPLBACKEND': 'agg',
                         'OMP_NUM_THREADS': '2'}
     began = time.monotonic()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
