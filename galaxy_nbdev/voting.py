@@ -6,7 +6,7 @@
 __all__ = ['COLUMNS_OF_VOTES', 'next_question', 'read_votes', 'write_votes', 'voted_catalogue', 'GalaxyVoting', 'distinct',
            'unsure', 'next_to_vote']
 
-# %% ../nbs/foundations/voting.ipynb #0fdd25a2
+# %% ../nbs/foundations/voting.ipynb #ac2237d1
 import html, io, time
 from pathlib import Path
 import numpy as np, pandas as pd
@@ -20,7 +20,7 @@ from .images import thumbnail
 from .prediction import asked_galaxies, concentrations, predict_views
 from .schema import Question, Schema, schema_of, to_conditional, to_cumulative
 
-# %% ../nbs/foundations/voting.ipynb #27a04a87
+# %% ../nbs/foundations/voting.ipynb #3a1520d1
 def next_question(
     given:dict,     # number of a question: the class answered, or None for 'can't tell'
     schema:Schema   # the campaign
@@ -30,7 +30,7 @@ def next_question(
     return next((q for q in schema.questions if q.number not in given and (not q.parents or told & set(q.parents))),
                 None)
 
-# %% ../nbs/foundations/voting.ipynb #086f021a
+# %% ../nbs/foundations/voting.ipynb #8bc6e9a2
 COLUMNS_OF_VOTES = ['galaxy_id', 'question', 'answer', 'time']
 
 def read_votes(
@@ -60,7 +60,7 @@ def read_votes(
 
 def _no_votes(): return pd.DataFrame(columns=['voter', 'galaxy_id', 'question', 'answer', 'time'])
 
-# %% ../nbs/foundations/voting.ipynb #7adb3fdc
+# %% ../nbs/foundations/voting.ipynb #281238a6
 def write_votes(
     file:str|Path,      # <voter>.csv
     votes:pd.DataFrame, # as `read_votes` gives them
@@ -75,7 +75,7 @@ def write_votes(
     with replacing(file) as new: t.to_csv(new, index=False)
     return Path(file)
 
-# %% ../nbs/foundations/voting.ipynb #31c3606d
+# %% ../nbs/foundations/voting.ipynb #fc7c5f12
 def voted_catalogue(
     votes:pd.DataFrame, # as `read_votes` gives them, of one voter or of several
     df:pd.DataFrame     # the catalogue that was voted on
@@ -101,7 +101,7 @@ def voted_catalogue(
                  'schema': s.note}
     return to_cumulative(out)
 
-# %% ../nbs/foundations/voting.ipynb #ceac9b99
+# %% ../nbs/foundations/voting.ipynb #adba2fba
 class GalaxyVoting:
     "Vote on a catalogue's galaxies, question by question."
     def __init__(self,
@@ -125,7 +125,7 @@ class GalaxyVoting:
         from IPython.display import display
         display(self.box)
 
-# %% ../nbs/foundations/voting.ipynb #4b728b09
+# %% ../nbs/foundations/voting.ipynb #628fd5df
 @patch
 def given(self:GalaxyVoting,
     galaxy_id:str   # a galaxy
@@ -158,7 +158,7 @@ def _shares(df, schema):
     t.attrs = {'schema': schema.note} | dict(df.attrs)
     return to_conditional(t).reindex(columns=schema.classes).set_axis(df.galaxy_id, axis=0)
 
-# %% ../nbs/foundations/voting.ipynb #58e9f46f
+# %% ../nbs/foundations/voting.ipynb #62f3dcf2
 @patch
 def _widgets(self:GalaxyVoting):
     "Picture, question, answers, and the small field for keys."
@@ -188,7 +188,7 @@ def _key(self:GalaxyVoting, change):
         elif act: act()
     if change['new']: self.keys.value = ''
 
-# %% ../nbs/foundations/voting.ipynb #1593b621
+# %% ../nbs/foundations/voting.ipynb #ae51a3c9
 @patch
 def answer(self:GalaxyVoting,
     k:int       # which answer of the question, from 0; one that it has not is ignored
@@ -224,7 +224,7 @@ def skip(self:GalaxyVoting):
     self.queue = self.queue[1:]+self.queue[:1]
     self._draw()
 
-# %% ../nbs/foundations/voting.ipynb #2f21f621
+# %% ../nbs/foundations/voting.ipynb #8e566321
 @patch
 def _keep(self:GalaxyVoting, votes):
     "The votes on disk, then here; raises `ValueError` where another window has voted under the same name."
@@ -242,7 +242,7 @@ def catalogue(self:GalaxyVoting,
     "The votes of everybody in the folder, or one's own, as a catalogue to train on."
     return voted_catalogue(read_votes(self.folder if everybody else self.file, self.schema), self.df)
 
-# %% ../nbs/foundations/voting.ipynb #5133ffa4
+# %% ../nbs/foundations/voting.ipynb #f2253581
 @patch
 def _draw(self:GalaxyVoting):
     "Show the galaxy and its question."
@@ -272,7 +272,7 @@ def _path(self:GalaxyVoting):
     at = self.df.galaxy_id == self.galaxy
     return self.df.path[at].iloc[0] if at.any() else None
 
-# %% ../nbs/foundations/voting.ipynb #3af2bb42
+# %% ../nbs/foundations/voting.ipynb #2c2d2150
 @patch
 def figure(self:GalaxyVoting)->plt.Figure: # picture and question
     "What the widget shows, as a still figure."
@@ -283,7 +283,7 @@ def figure(self:GalaxyVoting)->plt.Figure: # picture and question
     fig.text(.36, .95, literal('\n'.join(lines if q else ['All galaxies are done.'])), va='top', fontsize=10)
     return fig
 
-# %% ../nbs/foundations/voting.ipynb #4f0b71a4
+# %% ../nbs/foundations/voting.ipynb #6d67b814
 def distinct(
     answers:np.ndarray, # (galaxies, columns) what a network says
     spread:np.ndarray,  # (galaxies,) how unsure it is
@@ -298,7 +298,7 @@ def distinct(
     more = [i for i in top if i not in set(first)]          # where some kinds are empty
     return np.array(sorted([*first, *more[:n-len(first)]], key=lambda i: -spread[i]), dtype='int64')
 
-# %% ../nbs/foundations/voting.ipynb #b5bf4ec5
+# %% ../nbs/foundations/voting.ipynb #5f551c31
 def unsure(
     learn,              # a learner, or a list of several
     df,                 # as `prediction.asked_galaxies` takes it
@@ -327,7 +327,7 @@ def _dirichlet_variance(alpha, mean, tree, vocab):
         out.append(p*(1-p)/(total+1)*reach**2)
     return np.concatenate(out, 1).mean(1)
 
-# %% ../nbs/foundations/voting.ipynb #4797bd3c
+# %% ../nbs/foundations/voting.ipynb #b647eefa
 def next_to_vote(
     learn,              # a learner, or a list of several
     df:pd.DataFrame,    # a catalogue of galaxies without votes
