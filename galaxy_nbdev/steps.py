@@ -103,7 +103,8 @@ def hindrance(
     busy = [type(cb).__name__ for cb in others if any(hasattr(type(cb), e) or e in vars(cb) for e in BETWEEN)]
     if busy: return f'{busy[0]} acts inside each step'
     if num_distrib() > 1: return 'several processes train'
-    if type(dl) is not GalaxyDL or dl.store is None or dl.fake_l.num_workers: return 'the batches come from files or workers'
+    from_store = type(dl) is GalaxyDL and dl.store is not None and not dl.fake_l.num_workers
+    if not from_store: return 'the batches come from files or workers'
     if not isinstance(learn.opt, FusedAdamW): return 'the optimiser is not FusedAdamW'
     if learn.dls.device.type == 'cuda' and resident_pixels(dl.store, learn.dls.device) is None:
         return 'the pixels do not fit on the card'
