@@ -27,10 +27,12 @@ from torch import nn
 from torchvision.models import vgg19, vgg19_bn
 import side_by_side
 from galaxy_nbdev import cnn, encoders, images, metrics, resnet, results, sources, vit
-from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, pixel_stats
-from galaxy_nbdev.learner import galaxy_learner, seed_everything
+from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, pixel_stats
+from galaxy_nbdev.learner import galaxy_learner
 from galaxy_nbdev.prediction import predict
+from galaxy_nbdev.runs import seed_everything
 from galaxy_nbdev.schema import ANSWERS, CLASSES, class_weights, make_labels
+from galaxy_nbdev.splits import kfold_ids
 from galaxy_nbdev.targets import rarity_weights
 from ladder import start_from
 from learning_curve import NoValidation
