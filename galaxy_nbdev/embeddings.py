@@ -22,8 +22,8 @@ from . import images
 from .figures import Sheet, data_title, show_galaxy
 from .files import claim, digest, replacing, weights_digest
 from .images import thumbnail
-from .learner import exact_float32
 from .schema import ANSWERS
+from .steps import exact_float32
 
 # %% ../nbs/foundations/embeddings.ipynb #d054c74a
 def feature_maps(

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from tqdm.auto import tqdm
 from . import files, images, metrics, sources
-from .learner import exact_float32
 from .schema import CLASSES, QUESTIONS, galaxy_ids, to_cumulative
+from .steps import exact_float32
 from .votes import assumed_votes
 
 # %% ../nbs/foundations/prediction.ipynb #c70525b1
