@@ -599,6 +599,7 @@ def main(a):
     out = a.out/'few_labels.json' if a.out else 'few_labels'
     todo, have = wanted(every, a.only, out, folder)
     told(f'{len(todo)} recipes to train, {len(have)} networks are there')
+    if not todo: return
     ctx = multiprocessing.get_context('spawn')
     import torch
     device, graph = 'cpu', 'none'
