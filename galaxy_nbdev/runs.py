@@ -271,7 +271,8 @@ class TrainingLog(Callback):
     def epochs(self): return self.rows[-1][0] if self.rows else 0     # passes over the training part so far
 
     def before_fit(self): self.on = not hasattr(self.learn, 'lr_finder') and not hasattr(self.learn, 'gather_preds')
-    def before_epoch(self): self.began, self.sum, self.n = time.monotonic(), 0., 0
+    def before_epoch(self): self.began, self.sum, self.n, self.validated = time.monotonic(), 0., 0, False
+    def before_validate(self): self.validated = True        # never called where a callback has cancelled it before
 
     def after_batch(self):
         if self.training: self.sum, self.n = self.sum+self.loss.detach()*len(self.x), self.n+len(self.x)
@@ -280,9 +281,9 @@ class TrainingLog(Callback):
         if not self.on or not self.n: return
         # of all processes
         total, n = maybe_gather(torch.stack([self.sum, torch.full_like(self.sum, self.n)])[None]).sum(0)
-        losses, took = held_out_losses(self.learn, self.recorder.values[-1][1:]), time.monotonic()-self.began
-        row = [self.epochs+1, float(total/n), *losses, round(took, 2)]
-        if not all(map(math.isfinite, row[1:3])):
+        losses = held_out_losses(self.learn, self.recorder.values[-1][1:] if self.validated else [])
+        row = [self.epochs+1, float(total/n), *losses, round(time.monotonic()-self.began, 2)]
+        if not all(map(math.isfinite, row[1:2+self.validated])):
             rate = max(self.recorder.lrs[-len(self.dls.train):])
             raise Diverged(f'the loss is {row[1]:.3g} in training and {row[2]:.3g} held out after epoch {row[0]}, at '
                            f'a rate of up to {rate:.3g}: '
