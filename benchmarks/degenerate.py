@@ -18,7 +18,7 @@ from galaxy_nbdev.schema import CLASSES, QUESTIONS
 CATALOGUES = 'df', 'pred', 'train', 'test', 'a', 'b', 'truth'       # parameters that are catalogues, by their names
 LIGHT = ('cleaning', 'confidence', 'exploration', 'images', 'metrics', 'overlap', 'schema', 'sources', 'votes')
 QUICK = 'empty', 'all NaN', 'integer ids'
-FINE, SECONDS = (ValueError, OSError, ImportError), 60
+FINE, SECONDS = (ValueError, OSError, ImportError), 30
 
 def with_classes(df, make):
     "A catalogue with other values in the columns of the classes that it has."
@@ -80,7 +80,7 @@ def settings(df, folder, light):
              'number': 1, 'q': QUESTIONS[0], 'scheme': 'hubble', 'what': 'this', 'columns': CLASSES, 'name': 'spiral',
              'preds': {'first': pred, 'second': pred}, 'crop': 212, 'size': 16, 'levels': (.5, .9),
              'alpha': pd.DataFrame(ones).assign(galaxy_id=df.galaxy_id), 'spread': pd.DataFrame(ones)*.1,
-             'properties': df[['galaxy_id']].assign(redshift=.1), 'workers': 0}
+             'properties': df[['galaxy_id']].assign(redshift=.1), 'workers': 0, 'boosted': False, 'draws': 20}
     given['labels'] = pd.DataFrame({'galaxy_id': df.galaxy_id, 'Class1.1': (df['Class1.1'] > .5).astype(float)})
     if not light: given['learn'] = network(df)
     given['store'] = everything.build_store(df, folder/'store', size=16, workers=0)
@@ -91,7 +91,7 @@ def outcome(f, table, kind, given, folder):
     given = given | {'dest': Path(tempfile.mkdtemp(dir=folder)), 'path': Path(tempfile.mkdtemp(dir=folder))/'t.parquet'}
     names = inspect.signature(f).parameters
     needed = [p.name for p in names.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-              and (p.default is p.empty or p.name == 'workers')]
+              and (p.default is p.empty or p.name in ('workers', 'boosted', 'draws'))]
     if lacking := [n for n in needed if n not in given]: return 'not called', f'needs {", ".join(lacking)}'
     words = {n: given[n] for n in [*needed, table]}
     words[table] = KINDS[kind](given[table])
@@ -106,7 +106,7 @@ def outcome(f, table, kind, given, folder):
         return 'leak', f'{type(e).__name__}: {str(e)[:120]} ({where})'
     finally: plt.close('all')
 
-def run(kinds=None, modules=None, n=24):
+def run(kinds=None, modules=None, n=12):
     "A table of (function, parameter, kind, outcome, words) over all functions of these modules."
     warnings.simplefilter('ignore')
     rows = []

@@ -15,7 +15,8 @@ from scipy import ndimage
 from tqdm.auto import tqdm
 from .figures import PALETTE, Sheet, data_title, skipped
 from .images import crop_resize, decode, in_parallel, open_crop, open_image, read_bytes
-from .overlap import drop_same_sky, same_sky, twins        # the first two for those who look for them here
+from .overlap import drop_same_sky, same_sky       # for those who look for them here
+from .overlap import SAME_DETAILS, same_details, twins
 from .schema import CLASSES, QUESTIONS, check_tree, has_question
 
 # %% ../nbs/01_cleaning.ipynb #3faff743
@@ -188,8 +189,10 @@ def _twin_checks(m, df):
     same = m.digest.notna() & m.digest.duplicated(keep=False)
     other = m[m.thumbnail.notna() & ~m.digest.duplicated() & (m.contrast >= LIMITS['contrast'])
               & (m.kinship >= LIMITS['kinship'])]
-    ids, pairs = df.drop_duplicates('path').set_index('path').galaxy_id, twins(other.thumbnail.tolist(), LIMITS['twin'])
-    of = {other.index[a]: (ids[other.index[b]], d) for i, j, d in pairs for a, b in ((i, j), (j, i))}
+    ids, paths = df.drop_duplicates('path').set_index('path').galaxy_id, other.index
+    pairs = [(i, j, d) for i, j, d in twins(other.thumbnail.tolist(), LIMITS['twin'])
+             if same_details(paths[i], paths[j]) > SAME_DETAILS]
+    of = {paths[a]: (ids[paths[b]], d) for i, j, d in pairs for a, b in ((i, j), (j, i))}
     def words(r): return 'shows the same as galaxy {}, {:.1f} grey levels apart: whose is it?'.format(*of[r.Index])
     return [('duplicate image', same, lambda r: f'the same bytes as another image (hash {r.digest[:8]}): whose is it?'),
             ('duplicate image', m.index.isin(of) & ~same, words)]

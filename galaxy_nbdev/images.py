@@ -18,7 +18,7 @@ import numpy as np, pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 from . import profile
-from .files import claim, component, explained, lock, read_json, regular, replacing, write_json
+from .files import claim, component, explained, lock, read_json, not_lfs, regular, replacing, write_json
 
 # %% ../nbs/foundations/images.ipynb #545fc805
 def split_path(
@@ -52,7 +52,9 @@ def _bytes_in_parquet(shard, row): # bytes
                 continue
             cell = _group(shard, date, g)[row].as_py()
             cell = cell.get('bytes') if isinstance(cell, dict) else cell
-            return cell if isinstance(cell, bytes) else b''
+            if isinstance(cell, bytes): return cell
+            raise ValueError(f'its column image holds {type(cell).__name__} where the bytes of a picture belong: write '
+                             f'the shards with the pictures inside')
     except Exception as e: raise ValueError(f'{shard} is no whole shard of images ({_words(e)}): get it again') from e
     raise ValueError(f'{shard}: the shard has fewer rows: read the catalogue again')
 
@@ -106,7 +108,7 @@ def decode(
     data:bytes|None=None    # what `read_bytes` gave; None: the file is read
 )->tuple:           # RGB picture, its full (width, height), the file's own mode
     "A picture and what its header said; raises as `open_image`."
-    try: return _decoded(read_bytes(path) if data is None else data, shrink)
+    try: return _decoded(not_lfs(read_bytes(path) if data is None else data, path), shrink)
     except FileNotFoundError:
         remedy = 'check the folder, or drop the galaxy with cleaning.clean'
         raise FileNotFoundError(f'no image at {path}: {remedy}') from None
@@ -204,10 +206,11 @@ def _flux(data): # (bands, h, w) float32
     "The first image of a FITS file, bands from blue to red, north up if the file has it so."
     from astropy.io import fits
     with fits.open(io.BytesIO(data), memmap=False) as f:
-        image = next((h for h in itertools.islice(f, 64) if h.is_image and len(h.shape) in (2, 3)), None)
-        if image is None or image.shape[:-2] not in ((), (1,), (3,)):
+        image = next((h for h in itertools.islice(f, 64) if h.is_image and len(h.shape) > 1), None)
+        planes = None if image is None else math.prod(image.shape[:-2])
+        if planes not in (1, 3):
             raise ValueError(f'one plane or three are needed, it has {image if image is None else image.shape}')
-        _bounded(*image.shape[:-3:-1], math.prod(image.shape[:-2]))
+        _bounded(*image.shape[:-3:-1], planes)
         if math.prod(getattr(image, 'tile_shape', (1,))) > MAX_PIXELS:
             raise ValueError('its tiles have more than MAX_PIXELS: unpack it with funpack')
         if getattr(image, 'compression_type', '') == 'HCOMPRESS_1':

@@ -255,7 +255,7 @@ def _resume(part, dest, learn, settings):
         learn.create_opt()
         learn.opt.load_state_dict(state['opt'])
         rows = read_history(part).head(state['epochs']+1).to_numpy().tolist()
-    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as e:
+    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as e:
         raise ValueError(f'{part} was begun with another network or optimiser ({" ".join(str(e).split())[:100]}): give '
                          f'another recipe, or move it away') from e
     return state['epochs'], [[int(r[0]), *r[1:]] for r in rows]

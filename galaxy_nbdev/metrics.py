@@ -618,12 +618,12 @@ def ensemble(
     if not preds: raise ValueError('there are no predictions to join (len(preds) is 0): give some')
     tables = {name: _by_id(p, f'predictions {name}') for name, p in preds.items()}
     weights = pd.Series(1/len(preds), list(preds)) if weights is None else pd.Series(weights)
-    if lost := [name for name in preds if name not in weights]: raise ValueError(f'{lost[0]} has no weight: add it to weights=')
+    if lost := [name for name in preds if name not in weights]: raise ValueError(f'{lost[0]} has no weight: give '
+                                                                                 f'weights= with it')
     (head, first), classes = next(iter(tables.items())), schema_of(next(iter(preds.values()))).classes
     columns = [c for c in classes if c in first]
     for name, p in tables.items():
-        if set(p.index) != set(first.index): raise ValueError(f'{name} has other galaxies than {head}: predict the '
-                                                              f'same')
+        if set(p.index) != set(first.index): raise ValueError(f'{name} has other galaxies than {head}: join the same')
         if set(p.columns) & set(classes) != set(columns): raise ValueError(f'{name} has other classes than {head}: '
                                                                            f'join the same')
     out = sum(weights[name]*numbers(p.loc[first.index], columns) for name, p in tables.items()).reset_index()

@@ -30,10 +30,15 @@ def save_table(
         elif suffix == '.parquet': df.to_parquet(new)
         else:
             from astropy.table import Table
-            text = lambda c: df[c].dtype == object or str(df[c].dtype).startswith(('str', 'string'))
-            t = Table({c: np.asarray(df[c], str if text(c) else None) for c in df})
+            t = Table({c: _column(df[c]) for c in df})
             t.write(new, format='fits' if suffix == '.fits' else 'votable', overwrite=True)
     return path
+
+def _column(s): # array
+    "A column for astropy; what is missing is empty text, or masked among whole numbers."
+    if not pd.api.types.is_numeric_dtype(s): return np.asarray(s.astype(object).where(s.notna(), ''), str)
+    if not s.isna().any() or s.dtype.kind == 'f': return np.asarray(s)
+    return np.ma.array(s.fillna(0).to_numpy(s.dtype.numpy_dtype), mask=s.isna().to_numpy())
 
 # %% ../nbs/foundations/sharing.ipynb #e633b5b4
 KAGGLE_RANKS = {1: .07492, 2: .07753, 3: .07869, 10: .08304, 60: .10494,

@@ -6,11 +6,11 @@
 __all__ = ['TABLES', 'MOST_CELLS', 'as_text', 'column_names', 'read_table', 'to_number']
 
 # %% ../nbs/foundations/tables.ipynb #83aa4c23
-import csv, gzip, io
+import csv, gzip, io, re
 from pathlib import Path
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.parquet as pq
 from pyarrow import csv as arrow_csv
-from .files import regular
+from .files import regular, not_lfs
 
 # %% ../nbs/foundations/tables.ipynb #000322ed
 _SCIENTIFIC = r'\d+(?:\.\d+)?[eE]\+?\d+'
@@ -60,7 +60,8 @@ def _layout(path): # tuple: lines before the first row, delimiter, column names
     with _bytes(path) as f: head = f.read(1 << 20)
     if head.startswith((b'\xff\xfe', b'\xfe\xff')) or b'\0' in head:
         raise ValueError(f'{path} is no text in UTF-8: save the table as CSV in UTF-8')
-    if len(head) == 1 << 20: head = head.rpartition(b'\n')[0]
+    if len(head) == 1 << 20 and not (head := head.rpartition(b'\n')[0]):
+        raise ValueError(f'{path}: its first line is longer than a million bytes: get a table with shorter rows')
     lines = head.decode('utf-8-sig', 'replace').splitlines()
     for i, line in enumerate(lines):
         delimiter = max(',\t;|', key=line.count)
@@ -81,6 +82,7 @@ def column_names(
     path = Path(path)
     regular(path)
     kind = _kind(path)
+    with open(path, 'rb') as f: not_lfs(f.read(64), path)
     with _guarded(path):
         names = (_layout(path)[2] if kind == 'csv' else pq.read_schema(path).names if kind == 'parquet'
                  else _astropy(path, kind).colnames)
@@ -153,9 +155,12 @@ def _astropy(path, kind): # astropy Table
         t = Table.read(io.BytesIO(data), format='fits', hdu=_table_unit(data, path))
     else:
         regular(path, 2_000_000_000)
-        with open(path, 'rb') as f: head = f.read(1 << 16)
+        with open(path, 'rb') as f: head = f.read(1 << 20)
         if b'<!ENTITY' in head or b'<!DOCTYPE' in head: raise ValueError(f'{path} defines entities, which can hide a '
                                                                          f'bomb: save it without')
+        untyped = next((m for m in re.findall(rb'<FIELD\b[^>]*>', head) if b'datatype' not in m), None)
+        if untyped:     # astropy keeps one letter of each cell
+            raise ValueError(f'{path}: {untyped[:80].decode("utf-8", "replace")} has no datatype: add it to the field')
         t = Table.read(path, format='votable')
     t.convert_bytestring_to_unicode()
     return t

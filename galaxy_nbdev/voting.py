@@ -44,9 +44,11 @@ def read_votes(
         return pd.concat(parts, ignore_index=True) if parts else _no_votes()
     try: t = pd.read_csv(file, dtype=str, keep_default_na=False)
     except FileNotFoundError: return _no_votes()
-    except (ValueError, UnicodeDecodeError) as e: raise ValueError(f'{file} is no table of votes: {e}') from None
+    except (ValueError, UnicodeDecodeError) as e:
+        raise ValueError(f'{file} is no table of votes ({e}): get it again') from None
     if list(t.columns) != COLUMNS_OF_VOTES:
-        raise ValueError(f'{file} has the columns {", ".join(t.columns[:6])}: votes have {", ".join(COLUMNS_OF_VOTES)}')
+        raise ValueError(f'{file} has the columns {", ".join(t.columns[:6])}: name '
+                         f'them {", ".join(COLUMNS_OF_VOTES)}')
     numbers, classes = {q.slug: q.number for q in schema.questions}, dict(zip(schema.answers.key, schema.classes))
     key = t.question+'_'+t.answer
     wrong = ~(t.question.isin(list(numbers)) & (t.answer.eq('') | key.isin(list(classes))))
