@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from tqdm.auto import tqdm
 from . import files, images, metrics, sources
-from .schema import CLASSES, QUESTIONS, galaxy_ids, to_cumulative
+from .schema import campaign_note, galaxy_ids, schema_of, to_cumulative
 from .votes import assumed_votes
 
 # %% ../nbs/foundations/prediction.ipynb #c70525b1
@@ -98,6 +98,7 @@ def _predict_shard(learn, df, tta, bs, store, project):
     "Predictions for a few thousand galaxies."
     values = predict_views(learn, df, tta, bs, store).mean(0)
     out = pd.DataFrame(values, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+    out.attrs = campaign_note(learn.dls)
     return in_tree(out) if project else out
 
 def _made_by(learn, tta, project):
@@ -105,7 +106,8 @@ def _made_by(learn, tta, project):
     s = getattr(learn, 'settings', {})
     model, of = s.get('recipe', 'network')+(' in the tree' if project else ''), s.get('settings', {})
     return {'model': model, 'split': learn.dls.split, 'trained on': dict(learn.dls.attrs), 'tta': tta,
-            'encoder': f'{s.get("arch")} {of}', 'seen votes': of.get('seen_votes', 'no'), 'projected': project}
+            'encoder': f'{s.get("arch")} {of}', 'seen votes': of.get('seen_votes', 'no'), 'projected': project,
+            **campaign_note(learn.dls)}
 
 def predict(
     learn,                          # a learner, trained or loaded by `load_run`
@@ -141,7 +143,7 @@ def view_gain(
     votes = assumed_votes(df)[0]
     c = metrics.compare_predictions(table(views[0]), table(views.mean(0)), df, votes, draws).loc['rmse']
     y = df[columns].to_numpy('float64')
-    first = views[:, :, [columns.index(x) for x in QUESTIONS[0].classes]].argmax(2)
+    first = views[:, :, [columns.index(x) for x in schema_of(df).questions[0].classes]].argmax(2)
     spread = np.sqrt(views.astype('float64').var(0)[~np.isnan(y)].mean())
     return pd.Series({'rmse_one': c.a, 'rmse_eight': c.b, 'change': c.change, 'low': c.low, 'high': c.high,
                       'rmse_views': np.sqrt(np.nanmean((views-y)**2)), 'spread': spread,
@@ -196,11 +198,11 @@ def _read_shards(dest):
 
 # %% ../nbs/foundations/prediction.ipynb #ab17b28a
 def in_tree(
-    pred:pd.DataFrame   # galaxy_id and predicted `Class*` columns
-)->pd.DataFrame:        # the same columns, float32; the answers of each question sum to their parent
+    pred:pd.DataFrame   # galaxy_id and predicted classes
+)->pd.DataFrame:        # the same columns, float32; the answers of each question sum to what leads to it
     """Predictions put into the tree: what each answer has of its question, times the parent.
     Raises `ValueError` where a parent is not predicted."""
-    columns = [c for c in CLASSES if c in pred]
+    columns = [c for c in schema_of(pred).classes if c in pred]
     part = metrics.question_shares(pred[columns], None)
     out = to_cumulative(part)[list(part)]
     if lost := [c for c in columns if c not in out or out[c].isna().any()]:
@@ -213,14 +215,17 @@ def cascade(
 )->pd.DataFrame:    # galaxy_id and the classes of these questions, cumulative, float32
     """A network for each question, chained down the tree.
     Raises `ValueError` where they predict different galaxies, or a question's parent is missing."""
-    ids = next(iter(preds.values())).galaxy_id
+    first = next(iter(preds.values()))
+    ids, s = first.galaxy_id, schema_of(first)
     for n, p in preds.items():
         if set(p.galaxy_id) != set(ids) or p.galaxy_id.duplicated().any():
             raise ValueError(f'the network of question {n} predicts other galaxies than that of {next(iter(preds))}')
-        lacking = [c for c in QUESTIONS[n-1].classes if c not in p]
+        lacking = [c for c in s.question(n).classes if c not in p]
         if lacking: raise ValueError(f'the network of question {n} does not predict {lacking}')
-    parts = [p.set_index('galaxy_id').loc[ids, QUESTIONS[n-1].classes] for n, p in sorted(preds.items())]
-    out = in_tree(pd.concat(parts, axis=1).reset_index())
+    parts = [p.set_index('galaxy_id').loc[ids, s.question(n).classes] for n, p in sorted(preds.items())]
+    joined = pd.concat(parts, axis=1).reset_index()
+    joined.attrs = {'schema': s.note}
+    out = in_tree(joined)
     out.attrs = metrics.joined_notes([p.attrs for p in preds.values()])
     return out
 
@@ -236,4 +241,6 @@ def concentrations(
         raise ValueError(f'{type(head).__name__} gives fractions and no distribution: train with head="dirichlet"')
     loss, df = SimpleNamespace(activation=head.concentration), asked_galaxies(df)
     alpha = predict_views(SimpleNamespace(dls=learn.dls, model=learn.model, loss_func=loss), df, None, 256, store)[0]
-    return pd.DataFrame(alpha, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+    out = pd.DataFrame(alpha, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+    out.attrs = campaign_note(learn.dls)
+    return out

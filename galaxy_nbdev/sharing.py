@@ -13,7 +13,7 @@ import numpy as np, pandas as pd
 from . import files, metrics, sources
 from .evaluation import score
 from .runs import check_runs, held_out, read_run, run_split
-from .schema import CLASSES
+from .schema import CLASSES, only_gz2
 
 # %% ../nbs/foundations/sharing.ipynb #b995b89b
 def save_table(
@@ -58,6 +58,7 @@ def submission(
 )->Path:                            # the file
     """A file for Kaggle's challenge; raises `ValueError` for models that saw other volunteers' votes, other ids,
     missing classes, or fractions out of [0, 1]."""
+    only_gz2(pred, "a submission to Kaggle's challenge")
     if why := _not_for_kaggle(pred.attrs): raise ValueError(f'no submission: {why}')
     if lacking := [c for c in CLASSES if c not in pred]:
         raise ValueError(f'the predictions lack {lacking}: Kaggle wants all 37 classes')
