@@ -6,7 +6,8 @@ from notebooks import NBS, PACKAGE, ROOT, ordered, read
 
 # each imports only from those before it
 STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'images',
-           'overlap', 'sky', 'simulate', 'tables', 'fetching', 'sources', 'exploration', 'cleaning', 'splits',
+           'overlap', 'sky', 'simulate', 'tables', 'fetching', 'sources', 'task_tables',
+           'exploration', 'cleaning', 'splits',
            'augment', 'targets', 'dataloaders', 'runs', 'losses', 'steps', 'learner', 'encoders', 'cnn resnet vit',
            'prediction', 'embeddings', 'evaluation', 'sharing', 'browser', 'survey', 'commands', 'all']
 LEVEL = {name: i for i, storey in enumerate(STOREYS) for name in storey.split()}

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['dihedral8', 'rotated_views', 'view_maker', 'asked_galaxies', 'predict_views', 'predict', 'view_gain', 'view_reason',
-           'predict_shards', 'in_tree', 'cascade', 'concentrations']
+           'predict_shards', 'in_tree', 'cascade', 'concentrations', 'published_names']
 
 # %% ../nbs/foundations/prediction.ipynb #a7086c2b
 from functools import partial
@@ -246,3 +246,17 @@ def concentrations(
     out = pd.DataFrame(alpha, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
     out.attrs = campaign_note(learn.dls)
     return out
+
+# %% ../nbs/foundations/prediction.ipynb #a759e838
+def published_names(
+    pred:pd.DataFrame,              # galaxy_id and predicted classes, cumulative
+    alpha:pd.DataFrame|None=None    # of the same galaxies, as `concentrations` gives them; None: the shares alone
+)->pd.DataFrame:                    # id_str, 'bar-dr5_strong_fraction' ..., and with `alpha` 'bar-dr5_strong_dirichlet' ...
+    "Predictions as catalogues publish them; raises `ValueError` where the two tables hold other galaxies."
+    names, tables = schema_of(pred).answers.published, [(metrics.question_shares(pred, None), 'fraction')]
+    if alpha is not None:
+        if list(alpha.galaxy_id) != list(pred.galaxy_id):
+            raise ValueError('the concentrations are of other galaxies than the predictions, or in another order')
+        tables.append((alpha[[c for c in names.index if c in alpha]], 'dirichlet'))
+    out = [t.set_axis([f'{names[c]}_{end}' for c in t], axis=1).reset_index(drop=True) for t, end in tables]
+    return pd.concat([pd.DataFrame({'id_str': list(pred.galaxy_id)}), *out], axis=1)
