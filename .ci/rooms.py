@@ -9,7 +9,7 @@ STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'resu
            'overlap', 'sky', 'simulate', 'tables', 'fetching', 'sources', 'task_tables',
            'exploration', 'cleaning', 'splits',
            'augment', 'targets', 'dataloaders', 'runs', 'losses', 'steps', 'learner', 'encoders', 'cnn resnet vit',
-           'prediction', 'embeddings', 'evaluation', 'sharing', 'browser', 'survey', 'commands', 'all']
+           'prediction', 'embeddings', 'evaluation', 'sharing', 'browser', 'voting', 'survey', 'commands', 'all']
 LEVEL = {name: i for i, storey in enumerate(STOREYS) for name in storey.split()}
 MOST, TIGHTER = 650, {'evaluation': 500}      # lines of a module
 GROUPS = [PACKAGE, ROOT/'.ci', ROOT/'benchmarks']
