@@ -251,7 +251,7 @@ def concentrations(
 def published_names(
     pred:pd.DataFrame,              # galaxy_id and predicted classes, cumulative
     alpha:pd.DataFrame|None=None    # of the same galaxies, as `concentrations` gives them; None: the shares alone
-)->pd.DataFrame:                    # id_str, 'bar-dr5_strong_fraction' ..., and with `alpha` 'bar-dr5_strong_dirichlet' ...
+)->pd.DataFrame:                    # id_str, 'bar-dr5_strong_fraction' ..., with `alpha` '..._dirichlet' too
     "Predictions as catalogues publish them; raises `ValueError` where the two tables hold other galaxies."
     names, tables = schema_of(pred).answers.published, [(metrics.question_shares(pred, None), 'fraction')]
     if alpha is not None:

@@ -31,8 +31,8 @@ def task_columns(
     known = [s for s in map(read_schema, campaign_names()) if tasks(s)]
     fits = [s for s in known if all(any(k[:2] == (t, s.facts['first']) for k in found) for t in tasks(s))]
     if not fits:
-        raise ValueError(f'{table} is no task table of {" or ".join(s.title for s in known)}: it lacks the first answers '
-                         'to some tasks (t01_..._a01_..._fraction); sources.read_hart16 reads that of Galaxy Zoo 2')
+        raise ValueError(f'{table} is no task table of {" or ".join(s.title for s in known)}: it lacks the first '
+                         'answers to some tasks (t01_..._a01_..._fraction); for Galaxy Zoo 2 take sources.read_hart16')
     first = fits[0].facts['first']
     return fits[0], {(t, None if p is None else p-first, what): c for (t, p, what), c in found.items()}
 
@@ -63,9 +63,11 @@ def read_task_table(
 # %% ../nbs/foundations/task_tables.ipynb #f88749ec
 def _places(s, at, kind, table):
     "The table's columns for each class, count and total; raises `ValueError` for a question in part."
-    shares, counts, totals, corrected = {}, {}, {}, {k[2] for k in at} & {'best_fraction', 'debiased_fraction'}
-    for facts, total in zip((f for q in s.questions for f in s.facts['questions'] if f['question'] == q.slug), s.totals):
-        q, task = s.question(facts['question']), int(facts['task'][1:])
+    shares, counts, totals = {}, {}, {}
+    corrected = {k[2] for k in at} & {'best_fraction', 'debiased_fraction'}
+    tasks = {facts['question']: int(facts['task'][1:]) for facts in s.facts['questions']}
+    for q, total in zip(s.questions, s.totals):
+        task = tasks[q.slug]
         for i, c in enumerate(q.classes):
             ends = [e for e in ENDS[kind] if (task, i, e) in at]
             if not ends or kind == 'debiased' and not corrected:
