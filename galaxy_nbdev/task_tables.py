@@ -89,6 +89,7 @@ def _with_counts(t, s, kind):
     out.attrs = t.attrs
     return out
 
+# %% ../nbs/foundations/task_tables.ipynb #a6b40ca3
 def _with_pictures(t, table, images, missing, kind):
     "The catalogue with paths and notes; raises `FileNotFoundError` where pictures are missing."
     if missing not in ('error', 'few', 'keep'): raise ValueError(f'missing={missing!r}: choose error, few or keep')
