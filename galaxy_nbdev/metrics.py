@@ -387,7 +387,7 @@ def worth_in_volunteers(
     draws:int=200,              # of the bootstrap
     seed:int=0                  # of the bootstrap
 )->pd.DataFrame:                # by question, and overall: n, low, high (95 %); inf: like the truth; attrs: caveat
-    "Number of volunteers as good as the predictions; raises `ValueError` as `paired_by_id`, or where votes are unknown."
+    "Volunteers as good as the predictions; raises `ValueError` as `paired_by_id`, or where votes are unknown."
     p, y = paired_by_id(pred, df)
     v, excess = _worth(p, y, noise_variance(_in_order(df, p), n_votes)[p.columns])
     at = [[p.columns.get_loc(c) for c in q.classes] for q in _whole(p)]
