@@ -6,7 +6,7 @@ from notebooks import NBS, PACKAGE, ROOT
 
 # each imports only from those before it
 STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'images',
-           'overlap', 'sky', 'simulate', 'tables', 'fetching', 'sources', 'exploration', 'cleaning', 'splits',
+           'overlap', 'sky', 'simulate', 'tables', 'fetching', 'hub', 'sources', 'exploration', 'cleaning', 'splits',
            'augment', 'targets', 'dataloaders', 'runs', 'losses', 'learner', 'encoders', 'cnn resnet vit', 'prediction',
            'embeddings', 'evaluation', 'sharing', 'browser', 'survey', 'commands', 'all']
 LEVEL = {name: i for i, storey in enumerate(STOREYS) for name in storey.split()}

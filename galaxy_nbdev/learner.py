@@ -27,21 +27,25 @@ from tqdm.auto import tqdm
 from . import metrics, profile
 from .dataloaders import GalaxyDataLoaders, GalaxyDL, galaxy_block
 from .files import weights_digest, write_json
+from .hub import fetch_repository, hub_name
 from .losses import HEADS, LOSSES, DeviceLoss, DeviceSmoothLoss, known_metrics
-from .runs import HISTORY, Diverged, KeepRun, TrainingLog, check_arch_settings, check_same_run
-from .runs import check_weights, fill_network, find_architecture, held_out_losses, read_history, read_run
-from .runs import run_folder, run_lock, save_whole, seed_everything, write_history
+from .runs import HISTORY, RUN_FILES, Diverged, KeepRun, TrainingLog, check_arch_settings
+from .runs import check_same_run, check_weights, fill_network, find_architecture, held_out_losses
+from .runs import plain_architecture, read_history, read_run, run_folder, run_lock, save_whole
+from .runs import seed_everything, write_history
 from .schema import CLASSES, class_weights, noise_floor
 
 # %% ../nbs/foundations/learner.ipynb #0024ce64
 def find_arch(
-    arch    # a function (n_out, **settings) -> module, a module, or 'package.module:function'
-)->tuple:   # function or module, its dotted name (None: a module, which has none)
+    arch    # a function (n_out, **settings) -> module, a module, 'package.module:function', or a plain name
+)->tuple:   # function or module, its dotted name (None: a module, which has none), settings that the name stands for
     "The architecture and the name by which a run remembers it; raises `ValueError` for a name that leads nowhere."
     if not isinstance(arch, str):
-        return arch, f'{arch.__module__}:{arch.__qualname__}' if inspect.isroutine(arch) else None
-    module, _, name = arch.partition(':')
-    try: return getattr(importlib.import_module(module), name), arch
+        return arch, f'{arch.__module__}:{arch.__qualname__}' if inspect.isroutine(arch) else None, {}
+    plain = ':' not in arch or hub_name(arch) or arch.startswith('local-dir:')
+    dotted, settings = plain_architecture(arch) if plain else (arch, {})
+    module, _, name = dotted.partition(':')
+    try: return getattr(importlib.import_module(module), name), dotted, settings
     except (ImportError, AttributeError, ValueError) as e:
         raise ValueError(f'no architecture {arch!r} ({e}): give package.module:function') from e
 
@@ -89,7 +93,7 @@ class FusedAdamW(OptimWrapper):
 # %% ../nbs/foundations/learner.ipynb #314054c9
 def galaxy_learner(
     dls:GalaxyDataLoaders,  # loaders with `vocab`, `size`
-    arch,                   # a function (n_out, **settings) -> module of logits, a module, or 'package.module:function'
+    arch,                   # 'resnet18', 'galaxy_cnn', 'module:function', a function of n_out that gives logits, or a module
     head:str='sigmoid',     # logits -> fractions: a name in `HEADS`
     loss:str='mse',         # a name in `LOSSES`
     weight=None,            # how much each column counts, or a name for `schema.class_weights`; None: all alike
@@ -105,7 +109,8 @@ def galaxy_learner(
 
     Raises `ValueError` for a head, loss or architecture that there is not, or that do not go together."""
     make_head, loss_func = _one_of(head, HEADS, 'head'), _one_of(loss, LOSSES, 'loss')
-    arch, name = find_arch(arch)
+    arch, name, named = find_arch(arch)
+    settings = named | settings
     if isinstance(weight, str): weight = class_weights(dls.train_ds.items[list(dls.vocab)], weight)
     weight = None if weight is None else _weights(weight, dls.vocab)
     loss_func = loss_func(make_head(dls.vocab), weight)
@@ -399,12 +404,14 @@ def save_run(self:Learner,  # made by `galaxy_learner`, trained by `fit_one_cycl
 
 # %% ../nbs/foundations/learner.ipynb #9637b06d
 def load_run(
-    folder:str|Path,    # a finished run; an unfinished one for weights='best'
+    folder:str|Path,    # a finished run; an unfinished one for weights='best'; or 'hf_hub:owner/name'
     arch=None,          # the architecture, where it is not one of this package's
     weights:str='last', # 'last': of the last epoch; 'best': of that with the lowest held-out loss, chosen by that part
     device=None         # where it shall be; None: fastai's default, a GPU where there is one
 )->Learner:             # predicts on `dls.device`; it holds no galaxies
-    "The learner of a finished run; raises `FileNotFoundError` or `ValueError` where it cannot be rebuilt."
+    """The learner of a finished run; raises `FileNotFoundError` or `ValueError` where it cannot be rebuilt, and as
+    `hub.fetch_repository`."""
+    if hub_name(folder): folder = fetch_repository(hub_name(folder), RUN_FILES)
     s = read_run(folder)
     file = Path(folder)/_one_of(weights, {'last': 'weights.safetensors', 'best': 'best.safetensors'}, 'weights')
     if weights == 'last': read_run(folder, 'provenance.json')
