@@ -5,7 +5,7 @@ from pathlib import Path
 from notebooks import NBS, PACKAGE, ROOT, ordered, read
 
 # each imports only from those before it
-STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'images',
+STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'images', 'novelty',
            'overlap', 'sky', 'simulate', 'tables', 'fetching', 'hub', 'sources', 'exploration', 'cleaning', 'splits',
            'augment', 'targets', 'dataloaders', 'runs', 'losses', 'learner', 'encoders', 'cnn resnet vit', 'prediction',
            'embeddings', 'evaluation', 'sharing', 'browser', 'survey', 'commands', 'all']

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['pit', 'interval_coverage', 'spread_of', 'with_spread', 'conformal_levels', 'conformal_coverage',
-           'conformal_intervals', 'interval_widths', 'with_intervals', 'interval_hits']
+           'conformal_intervals', 'interval_widths', 'with_intervals', 'interval_hits', 'widths_note', 'kept_widths']
 
 # %% ../nbs/foundations/confidence.ipynb #3bd170cc
 import numpy as np, pandas as pd
@@ -217,3 +217,24 @@ def interval_hits(
         inside[q.number] = ((low-1e-6 <= f) & (f <= high+1e-6))[~np.isnan(f)]
     inside['overall'] = np.concatenate([*inside.values(), []])
     return pd.DataFrame({k: {'n': len(x), 'covered': _mean(x*1.)} for k, x in inside.items()}).T.astype({'n': int})
+
+# %% ../nbs/foundations/confidence.ipynb #a1090591
+def widths_note(
+    widths:pd.DataFrame # as `interval_widths` gives them
+)->dict:                # plain values, for JSON
+    "Widths as a run keeps them; what is unknown is None."
+    plain = lambda v: None if not np.isfinite(v) else float(v)
+    columns = {c: list(map(plain, widths[c])) for c in widths}
+    return {'level': widths.attrs['level'], 'number': widths.index.tolist()} | columns
+
+def kept_widths(
+    note:dict           # as `widths_note` gives it
+)->pd.DataFrame:        # as `interval_widths`
+    "Widths that a run has kept; raises `ValueError` where the note is none."
+    columns = ['width', 'spread', 'votes', 'galaxies']
+    try:
+        out = pd.DataFrame({c: note[c] for c in columns}, pd.Index(note['number'], name='number'), dtype='float64')
+        out.attrs = {'level': float(note['level'])}
+    except (KeyError, TypeError, ValueError) as e:
+        raise ValueError(f'these are no widths of intervals ({str(e)[:80]}): measure them by interval_widths') from None
+    return out.assign(width=out.width.fillna(np.inf), galaxies=out.galaxies.astype(int))

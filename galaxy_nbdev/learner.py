@@ -25,7 +25,7 @@ from PIL import Image
 from safetensors.torch import save_model
 from torch import nn
 from tqdm.auto import tqdm
-from . import metrics, profile
+from . import confidence, images, metrics, novelty, profile
 from .dataloaders import GalaxyDataLoaders, GalaxyDL, galaxy_block
 from .files import weights_digest, write_json
 from .hub import fetch_repository, hub_name
@@ -352,7 +352,8 @@ def _finish_run(part, dest, learn, seed):
     parts = [predict_part(learn, i).assign(split=s) for i, s in enumerate(['train', 'valid'])]
     pred = pd.concat(parts, ignore_index=True)
     save_whole(part/'predictions.parquet', pred.to_parquet)
-    write_json(part/'metrics.json', run_metrics(learn, pred))
+    learn.scores = run_metrics(learn, pred) | _pictures(learn.dls)
+    write_json(part/'metrics.json', learn.scores)
     minutes = round(read_history(part).seconds.sum()/60, 3)
     made = dict(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), minutes=minutes)
     made |= dict(processes=max(1, num_distrib()), torch=torch.__version__)
@@ -415,7 +416,15 @@ def _fraction_scores(p, df, rmse):
     if not set(p) <= set(CLASSES): return {}
     floor = noise_floor(df[['n_votes', *p]]) if 'n_votes' in df else None
     questions = metrics.per_question(p.reset_index(), df.reset_index()).set_index('question').rmse.to_dict()
-    return {'over_floor': floor and rmse/floor, 'questions': questions}
+    widths = confidence.interval_widths(p.reset_index(), df.reset_index(), .9)
+    return {'over_floor': floor and rmse/floor, 'questions': questions, 'intervals': confidence.widths_note(widths)}
+
+def _pictures(dls):
+    "The traits of up to 500 training pictures; nothing where they cannot be read again."
+    some = dls.train_ds.items.path.iloc[::max(1, len(dls.train_ds)//500)]
+    try: pixels = [np.asarray(images.open_crop(p, dls.crop, dls.size)) for p in some]
+    except (OSError, ValueError): return {}
+    return {'pictures': novelty.novelty_note(novelty.picture_traits(np.stack(pixels)))}
 
 def _class_scores(p, y):
     "Means over the labels, as `metrics.binary_scores` gives them; None where a label is the same for all."
@@ -465,6 +474,7 @@ def load_run(
     learn = galaxy_learner(_no_data(s, device), make, s['head'], s['loss'], s.get('weight'), wd=s['wd'], **settings)
     fill_network(learn.model, file)
     learn.settings = s
+    if weights == 'last': learn.scores = read_run(folder, 'metrics.json')       # with the widths of its intervals
     return learn
 
 def _check_size(make, s, file):
