@@ -31,10 +31,11 @@ import loaders
 from timing import medians, seconds
 from galaxy_nbdev import images, results, sources
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders
-from galaxy_nbdev.learner import exact_float32, galaxy_learner, load_run, train_run
+from galaxy_nbdev.learner import galaxy_learner, load_run, train_run
 from galaxy_nbdev.prediction import predict
 from galaxy_nbdev.runs import read_history, run_folder
 from galaxy_nbdev.simulate import simulate_survey
+from galaxy_nbdev.steps import exact_float32
 
 CARD = torch.cuda.is_available()
 DEVICE = torch.device('cuda' if CARD else 'cpu')

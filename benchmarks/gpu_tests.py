@@ -22,10 +22,11 @@ def skipped(source, flags):
                                       for d in first) or 'nbdev_export(' in source
 
 def flags():
-    "What marks a skipped cell: `tst_flags` of settings.ini, without `gpu`."
+    "What marks a skipped cell: `tst_flags` of settings.ini; with a card, without `gpu`."
+    import torch
     settings = configparser.ConfigParser()
     settings.read(ROOT/'settings.ini')
-    return set(settings['DEFAULT']['tst_flags'].split())-{'gpu'}
+    return set(settings['DEFAULT']['tst_flags'].split())-({'gpu'} if torch.cuda.is_available() else set())
 
 def execute(path):
     "Run the cells of one notebook in this process, in its own folder."
@@ -36,9 +37,9 @@ def execute(path):
     sys.modules |= {'nbdev': ModuleType('nbdev'), 'nbdev.showdoc': ModuleType('nbdev.showdoc')}
     sys.modules['nbdev.showdoc'].show_doc = lambda what, **kwargs: what
     cells = [''.join(c['source']) for c in json.loads(Path(path).read_text())['cells'] if c['cell_type'] == 'code']
-    space = {'__name__': '__main__', 'display': display}
+    space, left_out = {'__name__': '__main__', 'display': display}, flags()
     for i, source in enumerate(cells):
-        if skipped(source, flags()): continue
+        if skipped(source, left_out): continue
         print(f'cell {i}: {next((s for s in source.splitlines() if not s.startswith("#|")), "")[:80]}', flush=True)
         exec(compile(source, f'{Path(path).stem}, cell {i}', 'exec'), space)
 

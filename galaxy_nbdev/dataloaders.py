@@ -88,7 +88,8 @@ def read_batches(
     their use."""
     device = torch.device(dl.device or 'cpu')
     kinds = [partial(VoteFractions, vocab=getattr(dl.dataset, 'vocab', None)), TensorBase]
-    pixels = resident_pixels(dl.store, device) if dl.num_workers == 0 else None
+    workers = dl.fake_l.num_workers      # `dl.num_workers` is 1 even where there are none
+    pixels = None if workers else resident_pixels(dl.store, device)
     typed = lambda x, ys: (TensorImage(x.permute(0, 3, 1, 2)), *[make(y) for make, y in zip(kinds, ys)])
     if pixels is not None:
         rows, targets = torch.from_numpy(dl.rows).to(device), [t.to(device) for t in dl.targets]
@@ -98,7 +99,7 @@ def read_batches(
         return
     read = lambda b: torch.from_numpy(np.asarray(dl.store.images)[dl.rows[b]])
     from_disk = (typed(read(b), [t[b] for t in dl.targets]) for b in batches)
-    if device.type == 'cpu' or dl.num_workers: yield from from_disk
+    if device.type == 'cpu' or workers: yield from from_disk
     else: yield from ahead(tuple(on_device(t, device) for t in b) for b in from_disk)
 
 # %% ../nbs/02_dataloaders.ipynb #63186f32
@@ -120,8 +121,11 @@ def pixel_stats(
 class GalaxyNormalize(Normalize):
     "fastai's `Normalize`, in the batch's own memory: by now the batch is a copy, and two passes over it are saved."
     def encodes(self, x:TensorImage):
-        if self.mean.device != x.device: self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
-        return x.sub_(self.mean).mul_(1/self.std)
+        x = x.as_subclass(torch.Tensor)
+        if getattr(self, 'factor', self.std).device != x.device or not hasattr(self, 'factor'):
+            self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
+            self.factor = 1/self.std
+        return x.sub_(self.mean).mul_(self.factor)
 
 # %% ../nbs/02_dataloaders.ipynb #0f8c2827
 def galaxy_block(
