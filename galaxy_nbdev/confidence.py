@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['pit', 'interval_coverage', 'spread_of', 'with_spread', 'conformal_levels', 'conformal_coverage',
-           'conformal_intervals', 'interval_widths', 'with_intervals', 'interval_hits', 'widths_note', 'kept_widths']
+           'conformal_intervals', 'interval_widths', 'with_intervals', 'interval_hits', 'interval_check', 'widths_note',
+           'kept_widths']
 
 # %% ../nbs/foundations/confidence.ipynb #3bd170cc
+import zlib
 import numpy as np, pandas as pd
 from scipy.optimize import minimize_scalar
 from .metrics import paired_by_id, question_shares, voters_of, votes_cast, _by_id, _in_order, _mean, _whole
@@ -186,7 +188,7 @@ def _width_of(p, y, n, level):
 def with_intervals(
     pred:pd.DataFrame,          # galaxy_id and predicted fractions
     widths:pd.DataFrame,        # as `interval_widths` gives them
-    n_votes:float|None=None     # of a galaxy; None: as many as those had on which the widths were measured
+    n_votes=None                # of each galaxy, or of all; None: as many as those had on which widths were measured
 )->pd.DataFrame:                # the same, and <class>_low and <class>_high after each class of these questions
     "Predictions with intervals that shall hold the fractions of so many volunteers; raises as `paired_by_id`."
     p, ends = _by_id(pred, 'predictions'), {}
@@ -194,8 +196,9 @@ def with_intervals(
     for q in _whole(p):
         if q.number not in widths.index: continue
         width, spread, votes, _ = widths.loc[q.number]
-        f, noise = numbers(p, q.classes), 1/(n_votes or votes)
-        half = width*np.sqrt(_scale(f)*(spread+np.nan_to_num(noise)))
+        f, given = numbers(p, q.classes), np.reshape(votes if n_votes is None else n_votes, (-1, 1))
+        half = width*np.sqrt(_scale(f.to_numpy())*(spread+np.nan_to_num(1/given)))
+        half = pd.DataFrame(half, f.index, f.columns)
         for c in q.classes: ends |= {f'{c}_low': (f[c]-half[c]).clip(0, 1), f'{c}_high': (f[c]+half[c]).clip(0, 1)}
     if not ends: raise ValueError('the widths are of other questions than the predictions: measure them on their own')
     order = [x for c in p for x in (c, f'{c}_low', f'{c}_high') if x in p or x in ends]
@@ -217,6 +220,23 @@ def interval_hits(
         inside[q.number] = ((low-1e-6 <= f) & (f <= high+1e-6))[~np.isnan(f)]
     inside['overall'] = np.concatenate([*inside.values(), []])
     return pd.DataFrame({k: {'n': len(x), 'covered': _mean(x*1.)} for k, x in inside.items()}).T.astype({'n': int})
+
+# %% ../nbs/foundations/confidence.ipynb #4d8756df
+def interval_check(
+    pred:pd.DataFrame,          # galaxy_id and predicted fractions, of galaxies that were not trained on
+    df:pd.DataFrame,            # their catalogue, with votes
+    level:float=.9,             # share of the volunteers' fractions that the intervals shall hold
+    n_votes:float|None=None     # volunteers a galaxy where the catalogue has no `n_votes`
+)->pd.DataFrame:                # by question number, and overall: n (fractions), covered
+    "What intervals hold, measured across two halves of the galaxies; raises as `interval_widths`."
+    half = np.array([zlib.crc32(i.encode()) % 2 == 0 for i in _by_id(pred, 'predictions').index], bool)
+    parts = [(half, ~half), (~half, half)]
+    votes = voters_of(_in_order(df, _by_id(pred, 'predictions')), n_votes).iloc[:, 0].to_numpy()
+    told = [with_intervals(pred[b], interval_widths(pred[a], df, level, n_votes), votes[b]) for a, b in parts]
+    tables = [interval_hits(t, df) for t in told]
+    inside = sum(t.n*t.covered.fillna(0) for t in tables)
+    n = tables[0].n+tables[1].n
+    return pd.DataFrame({'n': n, 'covered': inside/n.where(n > 0)})
 
 # %% ../nbs/foundations/confidence.ipynb #a1090591
 def widths_note(

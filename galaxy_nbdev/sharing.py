@@ -11,11 +11,12 @@ import html, json, shutil, tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.parquet as pq
-from . import files, hub, metrics, sources, tables
+from . import confidence, files, hub, metrics, sources, tables
 from .evaluation import score
 from .learner import load_run
 from .runs import RUN_FILES, check_runs, held_out, read_run, run_split
-from .schema import ANSWERS, CLASSES
+from .schema import ANSWERS, CLASSES, schema_of
+from .votes import assumed_votes
 
 # %% ../nbs/foundations/sharing.ipynb #b995b89b
 SUFFIXES = ('.vot', '.xml', '.fits', '.csv', '.parquet')
@@ -249,6 +250,7 @@ def model_card(
         'Recipe': recipe, 'Scores': result.intervals.dropna(subset='value'),
             'Scores by question': result.per_question[['question', 'rmse', 'over_floor', 'asked', 'accuracy',
                                                        'majority']].set_index('question'),
+        **({'Intervals of 90 %': _intervals(pred, df)} if 'intervals' in m else {}),
         **({'Scores by fold': by_fold(folds, df)} if len(folds) > 1 else {}),
         'Limits': _limits(df, result, pred), 'Licence': _LICENCE.get(data['source'],
             'The code is Apache-2.0; the licence of the images and votes is their source\'s.'),
@@ -257,6 +259,12 @@ def model_card(
                        f" # df: galaxy_id and path of any galaxies\n```"})
 
 # %% ../nbs/foundations/sharing.ipynb #e99aacbd
+def _intervals(pred, df):
+    "What the intervals of `predict(intervals=True)` hold, by question; the widths are those of other galaxies."
+    t = confidence.interval_check(pred, df, n_votes=assumed_votes(df)[0])
+    names = {q.number: q.slug for q in schema_of(df).questions}
+    return t.rename(names).rename_axis('question').astype({'n': int})
+
 def _folds(run):
     "The finished runs beside a run that differ from it in their split alone, itself among them."
     of = lambda r: {k: v for k, v in read_run(r, 'settings.json').items()
