@@ -24,6 +24,7 @@ the predictions of every network on its held-out fold, mean of eight views, go i
 (few_ensembles.py joins them). What is there is not trained again.
 """
 import argparse, multiprocessing, multiprocessing.connection, os, sys, tempfile, time, traceback
+from functools import lru_cache
 from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_few_labels'))
@@ -239,7 +240,8 @@ class Worker:
         import torch, few_training
         self.t, self.torch, self.work, self.graph, self.few = few_training, torch, Path(work), graph, few
         self.device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = False
+        if self.device.type == 'cuda': torch.set_num_threads(2)     # the card computes
         self.data = Data(root, few, self.device)
 
     def saved(self, key): return self.torch.load(self.work/f'{key}.pt', map_location='cpu', weights_only=True)
@@ -265,8 +267,8 @@ class Worker:
 
     def fit(self, r, nets, streams, steps):
         margin = MARGIN/CROP if r.get('margin') else 1.
-        return self.t.train(nets, streams, steps, r['lr'], r['size'], self.device, self.graph, r.get('together', 5),
-                            seed=r['seed'], margin=margin, pull=r.get('pull', 0.))
+        return self.t.train(nets, streams, steps, r['lr'], r['size'], self.device, r.get('graph') or self.graph,
+                            r.get('together', 5), seed=r['seed'], margin=margin, pull=r.get('pull', 0.))
 
     def weak(self, r):
         "One network for all folds, of the agreed classes."
@@ -408,7 +410,7 @@ class Worker:
         began = time.monotonic()
         if self.device.type == 'cuda': self.torch.cuda.synchronize()
         found = getattr(self, r['kind'])(r)
-        return found | {'minutes': (time.monotonic()-began)/60, 'graph': self.graph}
+        return found | {'minutes': (time.monotonic()-began)/60, 'graph': r.get('graph') or self.graph}
 
 def probe(graph):
     "Does the card take a recorded step? A short training, with and without, to about the same loss."
@@ -441,6 +443,12 @@ def probed(how, pipe):
         traceback.print_exc()
         pipe.send(False)
 
+def build(root, few, stores, pipe):
+    "Make the stores one after the other, each said through the pipe."
+    for name, size, margin in stores:
+        pictures(catalogue(root, name, few), name, size, margin)
+        pipe.send((name, size, margin))
+
 def best_way(ctx):
     "A function that says, once asked, which way of recording the card takes."
     tries = {}
@@ -469,14 +477,15 @@ def about_of(r, words, voted):
                                       'own_teacher', 'weak_beside', 'pull')}
     return {'seed': r['seed'], 'recipe': r['recipe']+words, 'key': r['key'], 'kind': r['role'], 'rung': r['rung'],
             'builds_on': r['recipe'] if words else r['builds_on'], 'voted': voted, 'inside': None,
-            'settings': settings | {'crop': CROP}, 'epochs': r['epochs'], 'trained_on': '+'.join(r['data'])}
+            'settings': {k: v for k, v in settings.items() if v is not None} | {'crop': CROP},
+            'epochs': r['epochs'], 'trained_on': '+'.join(r['data'])}
 
-def rows_of(r, found, tables, device):
+def rows_of(r, found, table, device):
     "Rows of a recipe, a data set and fold each, and its predictions as one table."
     out, preds = [], []
     for words, voted, by_name in parts_of(r, found):
         for name, fold, (held, one, eight) in ((n, k, x) for n, folds in by_name.items() for k, x in enumerate(folds)):
-            df, y = tables[name], tables[name][CLASSES].to_numpy('float64')
+            df, y = table(name), table(name)[CLASSES].to_numpy('float64')
             mean = np.nanmean(np.delete(y, held, 0), 0)
             out.append({'name': name, 'labels': df.attrs['kind'], 'data': df.attrs['hash'], 'split': f'k5f{fold}-s0',
                         'fold': fold} | about_of(r, words, voted) | {
@@ -505,12 +514,11 @@ def keep(rows, preds, out):
 
 class Shop:
     "Workers and the recipes that wait for them."
-    def __init__(self, todo, jobs, start, until, on_done):
+    def __init__(self, todo, jobs, start, until, on_done, builder):
         self.todo, self.done, self.until, self.on_done, self.start = list(todo), set(), until, on_done, start
-        self.workers, self.tried = [start(None) for _ in range(jobs)], {}
+        self.workers, self.built, self.builder = [start() for _ in range(jobs)], set(), builder
 
-    def ready(self, r): return all((self.known(k)) for k in needed(r))
-    def known(self, key): return key in self.done
+    def ready(self, r): return self.done.issuperset(needed(r)) and self.built.issuperset(stores_of(r))
 
     def next(self):
         "The first recipe that can begin, or None."
@@ -536,10 +544,8 @@ class Shop:
         if word == 'failed':
             name = r['key'] if r else 'a worker'
             print(f'{name}: {said}', flush=True)
-            self.workers[at] = self.start('none') if time.monotonic() < self.until else w | {'over': True}
-            if r and self.tried.setdefault(r['key'], 0) < 1:
-                self.tried[r['key']] += 1
-                self.todo.insert(0, r)
+            self.workers[at] = self.start() if r and time.monotonic() < self.until else w | {'over': True}
+            if r and not r.get('graph'): self.todo.insert(0, r | {'graph': 'none'})     # once more, without recording
 
     def run(self, end):
         "Until everything is done, or the time is over."
@@ -547,13 +553,19 @@ class Shop:
             self.hand_out()
             alive = [i for i, w in enumerate(self.workers) if not w.get('over')]
             waiting = [w for w in self.workers if w['busy'] or not (w['free'] or w.get('over'))]
-            if not waiting: break
-            heard = multiprocessing.connection.wait([self.workers[i]['pipe'] for i in alive], timeout=.2)
+            if not (waiting or self.builder and alive): break
+            pipes = [self.workers[i]['pipe'] for i in alive]+[self.builder]*bool(self.builder)
+            heard = multiprocessing.connection.wait(pipes, timeout=.2)
+            if self.builder in heard: self.hear_builder()
             for i in alive:
                 if self.workers[i]['pipe'] in heard: self.listen(i)
-        for w in self.workers:
-            w['process'].terminate()
+        for w in self.workers: w['process'].terminate()
         for w in self.workers: w['process'].join(5)
+
+    def hear_builder(self):
+        "Another store is there, or no more will come."
+        try: self.built.add(self.builder.recv())
+        except EOFError: self.builder = None
 
 def finished(out, r):
     "Are all of a recipe's rows there?"
@@ -587,26 +599,32 @@ def main(a):
     out = a.out/'few_labels.json' if a.out else 'few_labels'
     todo, have = wanted(every, a.only, out, folder)
     told(f'{len(todo)} recipes to train, {len(have)} networks are there')
+    if not todo: return
     ctx = multiprocessing.get_context('spawn')
     import torch
     device, graph = 'cpu', 'none'
     way = best_way(ctx) if torch.cuda.is_available() else None
-    for name, size, margin in dict.fromkeys(s for r in todo for s in stores_of(r)):
-        pictures(catalogue(a.data, name, few), name, size, margin)
-    told('pictures are stored')
+    built, there = ctx.Pipe(duplex=False)
+    builder = ctx.Process(target=build, args=(a.data, few, list(dict.fromkeys(s for r in todo for s in stores_of(r))),
+                                              there))
+    builder.start()
+    there.close()
+    @lru_cache
+    def table(name):
+        from galaxy_nbdev.dataloaders import data_hash
+        df = catalogue(a.data, name, few)
+        df.attrs['hash'] = data_hash(df)
+        return df
     if way: device, graph = torch.cuda.get_device_name(), way()
     told(f'{device}, torch {torch.__version__}, graph: {graph}')
-    tables = {d: catalogue(a.data, d, few) for d in (GZ2, KAGGLE, SKY)}
-    from galaxy_nbdev.dataloaders import data_hash
-    for df in tables.values(): df.attrs['hash'] = data_hash(df)
-    def start(how):
+    def start():
         here, there = ctx.Pipe()
-        process = ctx.Process(target=work, args=(a.data, few, folder, how or graph, there), daemon=True)
+        process = ctx.Process(target=work, args=(a.data, few, folder, graph, there), daemon=True)
         process.start()
         there.close()
         return {'pipe': here, 'process': process, 'free': False, 'busy': None}
     def on_done(r, found):
-        rows, preds = rows_of(r, found, tables, device)
+        rows, preds = rows_of(r, found, table, device)
         if rows: keep(rows, preds, out)
         t = pd.DataFrame(rows)
         for (name, words, n), g in (t.fillna({'voted': 0}).groupby(['name', 'recipe', 'voted'], sort=False)
@@ -616,9 +634,10 @@ def main(a):
         if not rows: told(r['key'], {k: v for k, v in found.items() if k in ('right', 'losses')},
                           f'{60*found["minutes"]:.0f} s')
     until = began+60*a.minutes
-    shop = Shop(todo, a.jobs, start, until-20, on_done)
+    shop = Shop(todo, a.jobs, start, until-20, on_done, built)
     shop.done |= have
     shop.run(until)
+    if builder.is_alive(): builder.terminate()
     told('left out:', ', '.join(r['key'] for r in shop.todo) or 'nothing')
 
 if __name__ == '__main__':

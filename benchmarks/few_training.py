@@ -152,6 +152,7 @@ class Gang:
             for _ in range(3): self._all(streams)
         torch.cuda.current_stream().wait_stream(side)
         torch.cuda.synchronize()
+        for opt in self.opts: opt.zero_grad(set_to_none=True)       # gradients are laid out anew, in the graph's memory
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=side, capture_error_mode='thread_local'): self._all(streams)
         for net, state, opt in zip(self.nets, before, self.opts):

@@ -33,7 +33,7 @@ from .runs import check_same_run, check_weights, fill_network, find_architecture
 from .runs import plain_architecture, read_history, read_run, run_folder, run_lock, save_whole
 from .runs import write_history
 from .schema import CLASSES, class_weights, noise_floor
-from .steps import BFloat16, CapturedStep, FusedAdamW, exact_float32
+from .steps import BFloat16, CapturedStep, FusedAdamW, exact_float32, listen_once
 
 # %% ../nbs/foundations/learner.ipynb #0024ce64
 def find_arch(
@@ -115,7 +115,8 @@ def galaxy_learner(
                           size=dls.size, crop=dls.crop, stats=dls.stats, wd=wd, bf16=on_gpu if bf16 is None else bf16,
                           compile=compile and on_gpu)
     if learn.settings['compile']: learn.add_cb(CapturedStep())
-    return learn.add_cbs([ChannelsLast(), BFloat16()]) if learn.settings['bf16'] else learn
+    if learn.settings['bf16']: learn.add_cbs([ChannelsLast(), BFloat16()])
+    return listen_once(learn)
 
 # %% ../nbs/foundations/learner.ipynb #958e75e3
 def _weights(weight, vocab):
