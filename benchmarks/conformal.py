@@ -3,8 +3,8 @@
     python benchmarks/conformal.py ../shared/data/gz2_800
     python benchmarks/conformal.py simulated --n 2000
 
-The held-out galaxies of each fold are parted in two by their ids; on one half the widths are measured, on the other what
-they hold, and the other way round. Adds its rows to results/conformal.json; a fold that is there already is left out.
+The held-out galaxies of each fold are parted in two by their ids; on one half the widths are measured, on the other
+what they hold, and the other way round. Adds its rows to results/conformal.json; a fold that is there is left out.
 """
 import argparse, os, sys, tempfile, time
 from pathlib import Path

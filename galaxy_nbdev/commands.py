@@ -207,7 +207,7 @@ def galaxy_predict(
 ):
     "Vote fractions of every galaxy of a data set, of a folder of pictures, or of a catalogue in partitions."
     from galaxy_nbdev import files, sources, survey
-    if table is not None: _choice('the suffix of --table', Path(table).suffix, ('.csv', '.vot', '.xml', '.fits', '.parquet'))
+    _choice('the end of --table', table and Path(table).suffix, ('.csv', '.vot', '.xml', '.fits', '.parquet'))
     _numbers(n=n, bs=bs, crop=crop)
     _choice('--weights', weights, ('last', 'best'))
     parts = _in_partitions(data)

@@ -185,6 +185,7 @@ def _width_of(p, y, n, level):
     width = np.inf if rank > 1 else np.quantile(far, rank, method='inverted_cdf')
     return [float(width), float(spread), float(np.nanmedian(n)) if not np.isnan(n).all() else np.nan, m]
 
+# %% ../nbs/foundations/confidence.ipynb #eb01afa0
 def with_intervals(
     pred:pd.DataFrame,          # galaxy_id and predicted fractions
     widths:pd.DataFrame,        # as `interval_widths` gives them
@@ -206,6 +207,7 @@ def with_intervals(
     out.attrs = pred.attrs | {'intervals': widths.attrs.get('level', 'of an unnamed level')}
     return out
 
+# %% ../nbs/foundations/confidence.ipynb #a44e7b7e
 def interval_hits(
     pred:pd.DataFrame,      # as `with_intervals` gives them
     df:pd.DataFrame         # a catalogue with the same galaxies, none of which the widths were measured on
@@ -216,7 +218,8 @@ def interval_hits(
     inside = {}
     for q in _whole(p):
         if f'{q.classes[0]}_low' not in ends: continue
-        f, low, high = y[q.classes].to_numpy(), *(ends[[f'{c}_{w}' for c in q.classes]].to_numpy() for w in ('low', 'high'))
+        f = y[q.classes].to_numpy()
+        low, high = (ends[[f'{c}_{w}' for c in q.classes]].to_numpy() for w in ('low', 'high'))
         inside[q.number] = ((low-1e-6 <= f) & (f <= high+1e-6))[~np.isnan(f)]
     inside['overall'] = np.concatenate([*inside.values(), []])
     return pd.DataFrame({k: {'n': len(x), 'covered': _mean(x*1.)} for k, x in inside.items()}).T.astype({'n': int})

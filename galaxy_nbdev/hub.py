@@ -90,7 +90,8 @@ def push_folder(
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
     if not re.fullmatch(r'[\w-][\w.-]*/[\w-][\w.-]*', repository):
-        raise ValueError(f'{repository!r} is no repository of the Hub: give owner/name, of letters, digits, "-", "_", "."')
+        raise ValueError(f'{repository!r} is no repository of the Hub: give owner/name, of letters, digits, "-", "_" '
+                         'and "."')
     server = constants.ENDPOINT
     if not online(server): raise ConnectionError(f'{server} does not answer, nothing was sent: connect it, try again')
     api = HfApi(endpoint=server, token=token)

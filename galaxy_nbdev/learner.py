@@ -82,7 +82,7 @@ def _one_of(choice, known, what):
 # %% ../nbs/foundations/learner.ipynb #314054c9
 def galaxy_learner(
     dls:GalaxyDataLoaders,  # loaders with `vocab`, `size`
-    arch,                   # 'resnet18', 'galaxy_cnn', 'module:function', a function of n_out that gives logits, or a module
+    arch,                   # 'resnet18', 'galaxy_cnn', 'module:function', a function (n_out, **settings), or a module
     head:str='sigmoid',     # logits -> fractions: a name in `HEADS`
     loss:str='mse',         # a name in `LOSSES`
     weight=None,            # how much each column counts, or a name for `schema.class_weights`; None: all alike

@@ -57,6 +57,7 @@ def told_novelty(
     far = novelty.distance > 1
     if not far.any(): return f'all {len(far):,} pictures look like those that the network was trained on'
     most = novelty.unlike[far].mode().iloc[0]
+    guess = 'take their fractions as a guess, and their intervals as too narrow'
+    advice = guess if far.mean() > .1 else 'look at these'
     return (f'{far.sum():,} of {len(far):,} pictures are unlike those that the network was trained on (distance up to '
-            f'{novelty.distance.max():.1f}, where 99 % of these stay below 1), most of all in their {most}: '
-            f'{"take their fractions as a guess, and their intervals as too narrow" if far.mean() > .1 else "look at these"}')
+            f'{novelty.distance.max():.1f}, where 99 % of these stay below 1), most of all in their {most}: {advice}')

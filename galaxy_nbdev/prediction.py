@@ -84,7 +84,8 @@ def predict_views(
     a store of other pictures, crop or size, and a network that says NaN."""
     make, device, out = view_maker(tta), learn.dls.device, []
     model, crop, size = learn.model.to(device).eval(), learn.dls.crop, learn.dls.size
-    bs, in_memory = bs or (1024 if device.type == 'cuda' and size <= 64 else 256), getattr(store, 'path', '') == 'memory'
+    bs = bs or (1024 if device.type == 'cuda' and size <= 64 else 256)
+    in_memory = getattr(store, 'path', None) == 'memory'
     if store is None: pixels = _decoded(df, crop, size)
     else: pixels = store if in_memory else images.store_for(store, df.head(0), crop, size)
     for batch in learn.dls.test_dl(df, store=pixels, bs=bs):
@@ -125,6 +126,7 @@ def _with_limits(learn, out, df, store, widths):
     pixels = store.images[store.ids.get_indexer(df.galaxy_id)]
     return out.join(novelty.picture_novelty(novelty.picture_traits(pixels), pictures))
 
+# %% ../nbs/foundations/prediction.ipynb #d1ec7b3a
 def _made_by(learn, tta, project, widths=None):
     "What predictions remember of their network."
     limits = {} if widths is None else {'intervals': confidence.widths_note(widths)}
@@ -210,7 +212,8 @@ def predict_shards(
     for part, some in tqdm(parts, desc=f'predict, {shard} galaxies at a time', leave=False, delay=2):
         with files.lock(part):
             if _is_of(part, some): continue
-            with files.replacing(part) as new: _predict_shard(learn, some, tta, bs, store, project, widths).to_parquet(new)
+            made = _predict_shard(learn, some, tta, bs, store, project, widths)
+            with files.replacing(part) as new: made.to_parquet(new)
     return dest
 
 def _is_of(part, df):

@@ -149,7 +149,8 @@ def plain_architecture(
     try: found = encoders.find_encoder(name)[0]
     except ValueError as e:
         near = get_close_matches(str(name), own, 3, .5)
-        raise ValueError(f'no architecture {str(name)[:100]!r}: {e}; of this package: {", ".join(near or own)}') from None
+        ours = ', '.join(near or own)
+        raise ValueError(f'no architecture {str(name)[:100]!r}: {e}; of this package: {ours}') from None
     return own['galaxy_encoder'], {'name': name if ':' in name else found}
 
 # %% ../nbs/foundations/runs.ipynb #a8c4bf2d
