@@ -5,8 +5,8 @@ from pathlib import Path
 from notebooks import NBS, PACKAGE, ROOT, ordered, read
 
 # each imports only from those before it
-STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'images',
-           'overlap', 'sky', 'simulate', 'tables', 'fetching', 'sources', 'task_tables',
+STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'images', 'novelty',
+           'overlap', 'sky', 'simulate', 'tables', 'fetching', 'hub', 'sources', 'task_tables',
            'exploration', 'cleaning', 'splits',
            'augment', 'targets', 'dataloaders', 'runs', 'losses', 'steps', 'learner', 'encoders', 'cnn resnet vit',
            'prediction', 'embeddings', 'evaluation', 'sharing', 'browser', 'voting', 'survey', 'commands', 'all']
