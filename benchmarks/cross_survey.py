@@ -17,7 +17,7 @@ import numpy as np, pandas as pd
 from galaxy_nbdev import metrics, results, sources
 from galaxy_nbdev.cleaning import drop_same_sky
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids
-from galaxy_nbdev.evaluation import baselines
+from galaxy_nbdev.measures import baselines
 from galaxy_nbdev.prediction import predict
 from galaxy_nbdev.learner import galaxy_learner, train_run
 from galaxy_nbdev.runs import read_history, run_folder

@@ -20,10 +20,11 @@ from plum import dispatch
 from . import images
 from .augment import GalaxyAugment, ahead, expand_views, on_device
 from .figures import Sheet
+from .labels import label_kind
 from .schema import CLASSES
 from .splits import kfold_ids, split_ids, split_name, text_ids, training_mask
 from .targets import GalaxyBlock, VoteCountsBlock, VoteFractions, VoteFractionsBlock
-from .targets import count_columns, label_kind, labelled, rarity_weights, show_votes, with_counts
+from .targets import count_columns, labelled, rarity_weights, show_votes, with_counts
 
 # %% ../nbs/02_dataloaders.ipynb #2adf3a6c
 class GalaxyDL(TfmdDL):
@@ -184,6 +185,7 @@ class GalaxyDataLoaders(DataLoaders):
         **kwargs                # for fastai's `dataloaders`: num_workers, device, ...
     ):
         "Loaders of a catalogue; raises `ValueError` where the split, the labels or the catalogue do not serve."
+        if 'path' not in df: raise ValueError('the catalogue has no column path, which says where the pictures are')
         df, vocab = labelled(df, vocab, scheme, rule)
         split = split_ids(df.galaxy_id, test=0, valid=.2) if split is None else split
         train, valid = training_mask(split, df.galaxy_id)

@@ -27,6 +27,7 @@ from tqdm.auto import tqdm
 from . import metrics, profile
 from .dataloaders import GalaxyDataLoaders, GalaxyDL, galaxy_block
 from .files import weights_digest, write_json
+from .labels import label_headlines
 from .losses import HEADS, LOSSES, DeviceLoss, DeviceSmoothLoss, known_metrics
 from .runs import HISTORY, Diverged, KeepRun, TrainingLog, check_arch_settings, check_same_run
 from .runs import check_weights, fill_network, find_architecture, held_out_losses, read_history, read_run
@@ -371,9 +372,8 @@ def _fraction_scores(p, df, rmse):
     return {'over_floor': floor and rmse/floor, 'questions': questions}
 
 def _class_scores(p, y):
-    "Means over the labels, as `metrics.binary_scores` gives them; None where a label is the same for all."
-    macro = metrics.binary_scores(p, y).loc['macro', ['accuracy', 'f1', 'auc']].astype(float)
-    return {k: None if math.isnan(v) else v for k, v in macro.items()}
+    "Headlines of classes, as `label_headlines` gives them; None where a label is the same for all."
+    return {k: None if math.isnan(v) else v for k, v in label_headlines(p, y, draws=0).value.items()}
 
 # %% ../nbs/foundations/learner.ipynb #7f2e796c
 @patch
