@@ -1,14 +1,14 @@
 """Who imports whom: the order of the package's modules; that no import runs back up, and that there is no circle.
 Called as a program: prints the table of rooms."""
-import ast, sys
+import ast, re, sys
 from pathlib import Path
-from notebooks import NBS, PACKAGE, ROOT
+from notebooks import NBS, PACKAGE, ROOT, ordered, read
 
 # each imports only from those before it
 STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'labels',
            'images', 'overlap', 'sky', 'simulate', 'tables', 'fetching', 'sources', 'exploration', 'cleaning', 'splits',
-           'augment', 'targets', 'dataloaders', 'measures', 'runs', 'losses', 'learner', 'encoders', 'cnn resnet vit', 'prediction',
-           'embeddings', 'evaluation', 'sharing', 'browser', 'survey', 'commands', 'all']
+           'augment', 'targets', 'dataloaders', 'measures', 'runs', 'losses', 'steps', 'learner', 'encoders',
+           'cnn resnet vit', 'prediction', 'embeddings', 'evaluation', 'sharing', 'browser', 'survey', 'commands', 'all']
 LEVEL = {name: i for i, storey in enumerate(STOREYS) for name in storey.split()}
 MOST, TIGHTER = 650, {'evaluation': 500}      # lines of a module
 GROUPS = [PACKAGE, ROOT/'.ci', ROOT/'benchmarks']
@@ -51,6 +51,38 @@ def backwards(edges):
                     names in edges.items() for n in names
                     if m in LEVEL and n in LEVEL and LEVEL[n] >= LEVEL[m]]
 
+def own_names(tree):
+    "The names that a module defines itself."
+    assigned = [x for n in tree.body if isinstance(n, (ast.Assign, ast.AnnAssign))
+                for x in ast.walk(n) if isinstance(x, ast.Name) and isinstance(x.ctx, ast.Store)]
+    defined = [n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    return {*defined, *(x.id for x in assigned)}
+
+def sources():
+    "Every piece of code that imports from the package: its place and its text."
+    for folder in GROUPS:
+        for p in sorted(folder.glob('*.py')):
+            if p.stem not in ('_modidx', 'all'): yield str(p.relative_to(ROOT)), p.read_text(encoding='utf-8')
+    for name in ordered():
+        for i, c in enumerate(read(NBS/name).cells, 1):
+            code = re.sub(r'^(\s*)[%!].*', r'\1pass', c.source, flags=re.M)
+            if c.cell_type == 'code': yield f'nbs/{name}, cell {i}', code
+
+def borrowed(pieces, own):
+    "Names imported from a module that only imports them itself: each has one place, where it is defined."
+    for place, text in pieces:
+        for n in ast.walk(ast.parse(text)):
+            if not isinstance(n, ast.ImportFrom): continue
+            module = (n.module or '').removeprefix('galaxy_nbdev.')
+            if n.level == 0 and module == n.module or module not in own: continue
+            for a in n.names:
+                if a.name not in own[module] and a.name != '*': yield f'{place}: {a.name} is not defined in {module}'
+
+def elsewhere():
+    "What `borrowed` finds in the package, the benchmarks, .ci and the notebooks."
+    modules = [p for p in PACKAGE.glob('*.py') if not p.stem.startswith('_') and p.stem != 'all']
+    return list(borrowed(sources(), {p.stem: own_names(ast.parse(p.read_text(encoding='utf-8'))) for p in modules}))
+
 def lines(file): return len(file.read_text(encoding='utf-8').splitlines())
 
 def too_long():
@@ -66,10 +98,10 @@ def unmapped():
     return wrong + [f'CONTRIBUTING.md: its map leaves out {m}' for m in modules if f'`{m}`' not in start]
 
 def check():
-    "Circles in any of the folders, imports of the package that run back up, and modules that are on no map."
+    "Circles in any of the folders, imports that run back up, names from a foreign module, modules on no map."
     found = {folder: circle(graph(folder)) for folder in GROUPS}
     wrong = [f'{f.relative_to(ROOT)}: a circle of imports: {" -> ".join(c)}' for f, c in found.items() if c]
-    return wrong + backwards(graph(PACKAGE)) + unmapped()
+    return wrong + backwards(graph(PACKAGE)) + unmapped() + elsewhere()
 
 def table():
     "The package's modules in their order: lines, and what each imports."
@@ -83,6 +115,10 @@ def test():
     assert circle({'a': ['b'], 'b': ['c'], 'c': ['b']}) == ['b', 'c', 'b'] and circle({'a': ['b'], 'b': []}) is None
     assert backwards({'files': ['schema']}) and not backwards({'schema': ['files']}) and backwards({'cnn': ['resnet']})
     assert backwards({'attic': []}) == ['galaxy_nbdev/attic.py has no place in .ci/rooms.py']
+    own = {'splits': own_names(ast.parse('A = 1\ndef b(): pass')), 'dataloaders': set()}
+    assert own['splits'] == {'A', 'b'}
+    pieces = [('x', 'from .splits import b'), ('y', 'def f(): from galaxy_nbdev.dataloaders import b')]
+    assert list(borrowed(pieces, own)) == ['y: b is not defined in dataloaders']
 
 if __name__ == '__main__':
     print(table())

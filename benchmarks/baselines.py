@@ -9,10 +9,11 @@ import argparse, sys, time
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from galaxy_nbdev import results, sources
-from galaxy_nbdev.dataloaders import data_hash, kfold_ids
+from galaxy_nbdev.dataloaders import data_hash
 from galaxy_nbdev.measures import baselines
 from galaxy_nbdev.metrics import rmse
 from galaxy_nbdev.schema import CLASSES
+from galaxy_nbdev.splits import kfold_ids
 
 def scores(train, test):
     "RMSE of each baseline on the held-out galaxies, each class and galaxy weighing the same."

@@ -9,7 +9,7 @@ epochs, about 8 on one thread.
 """
 import sys
 import ladder, ladder_resnet
-from galaxy_nbdev.dataloaders import kfold_ids
+from galaxy_nbdev.splits import kfold_ids
 
 BASE = next(r for r in ladder_resnet.RUNGS if r['recipe'] == '+ 120 epochs')
 TRAIN, WATCHED, TEST = 640, 64, 1000    # the watched ones are in the history of the run, and decide nothing

@@ -15,14 +15,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_cross'))
 import numpy as np, pandas as pd
 from galaxy_nbdev import metrics, results, sources
-from galaxy_nbdev.cleaning import drop_same_sky
-from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids
+from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash
 from galaxy_nbdev.measures import baselines
 from galaxy_nbdev.prediction import predict
 from galaxy_nbdev.learner import galaxy_learner, train_run
+from galaxy_nbdev.overlap import drop_same_sky
 from galaxy_nbdev.runs import read_history, run_folder
 from galaxy_nbdev.schema import CLASSES
 from galaxy_nbdev.simulate import VERSION, simulate_survey
+from galaxy_nbdev.splits import kfold_ids
 
 KEY = ('trained', 'tested', 'data', 'test_data', 'seed')
 SHOWN = ['Class1.1', 'Class2.1', 'Class4.1', 'Class7.3']

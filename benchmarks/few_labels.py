@@ -22,11 +22,12 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from galaxy_nbdev import metrics, profile, results, sources
-from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, split_ids
+from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash
 from galaxy_nbdev.learner import galaxy_learner, train_run
 from galaxy_nbdev.prediction import predict
 from galaxy_nbdev.runs import read_history, run_folder
 from galaxy_nbdev.schema import CLASSES
+from galaxy_nbdev.splits import kfold_ids, split_ids
 from galaxy_nbdev.votes import class_columns, mixed_catalogue, of_kind
 
 WEAK = dict(epochs=5, lr=2e-3, bs=64, size=64, crop=85)     # 85 of 96 pixels are the 212 of 424 that the others show

@@ -15,11 +15,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_curve'))
 from galaxy_nbdev import confidence, images, metrics, results, sources
-from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, with_counts
+from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash
 from galaxy_nbdev.evaluation import score
 from galaxy_nbdev.prediction import cascade, concentrations, predict
-from galaxy_nbdev.learner import galaxy_learner, seed_everything
+from galaxy_nbdev.learner import galaxy_learner
+from galaxy_nbdev.runs import seed_everything
 from galaxy_nbdev.schema import COUNTS, QUESTIONS, TOTALS, make_labels
+from galaxy_nbdev.splits import kfold_ids
+from galaxy_nbdev.targets import with_counts
 from learning_curve import NoValidation
 
 ARCH = 'galaxy_nbdev.cnn:galaxy_cnn'

@@ -27,12 +27,14 @@ import rival
 from fastai.callback.mixup import MixUp
 from safetensors.torch import load_file
 from galaxy_nbdev import files, metrics, results, sources
-from galaxy_nbdev.dataloaders import GalaxyAugment, GalaxyDataLoaders, data_hash, kfold_ids, split_ids
-from galaxy_nbdev.learner import galaxy_learner, seed_everything, train_run
+from galaxy_nbdev.augment import GalaxyAugment
+from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash
+from galaxy_nbdev.learner import galaxy_learner, train_run
 from galaxy_nbdev.prediction import predict
-from galaxy_nbdev.runs import read_history, run_folder
+from galaxy_nbdev.runs import read_history, run_folder, seed_everything
 from galaxy_nbdev.schema import CLASSES
 from galaxy_nbdev.simulate import VERSION, simulate_survey
+from galaxy_nbdev.splits import kfold_ids, split_ids
 
 SETTINGS = dict(epochs=6, lr=3e-3, bs=64, fit='fit', wd=0., head='sigmoid', loss='mse', zoom=None,
                 brightness=[.8, 1.2], crop=212, mixup=0.,

@@ -19,9 +19,9 @@ Minutes of one core (AMD EPYC with avx512_bf16, one thread), from the steps of a
 import sys
 import ladder
 from galaxy_nbdev import metrics, sources
-from galaxy_nbdev.dataloaders import kfold_ids
 from galaxy_nbdev.learner import predict_part
 from galaxy_nbdev.schema import make_labels
+from galaxy_nbdev.splits import kfold_ids
 
 VIT = 'galaxy_nbdev.vit:galaxy_transformer'
 PRETRAINING = dict(head='tree', wd=.05, lr=1e-3)        # its epochs are the recipe's pretrain_epochs

@@ -17,12 +17,14 @@ os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_cur
 import numpy as np
 from fastai.callback.core import Callback, CancelValidException
 from galaxy_nbdev import images, metrics, results, sources
-from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash, kfold_ids, split_ids
+from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash
 from galaxy_nbdev.evaluation import score
 from galaxy_nbdev.prediction import predict
-from galaxy_nbdev.learner import galaxy_learner, seed_everything
+from galaxy_nbdev.learner import galaxy_learner
+from galaxy_nbdev.runs import seed_everything
 from galaxy_nbdev.schema import CLASSES
 from galaxy_nbdev.simulate import VERSION
+from galaxy_nbdev.splits import kfold_ids, split_ids
 
 ARCH, HEAD = 'galaxy_nbdev.cnn:galaxy_cnn', 'tree'
 SETTINGS = dict(size=64, bs=64, lr=3e-3, steps=800)

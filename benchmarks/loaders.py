@@ -21,7 +21,8 @@ from fastai.vision.data import ImageBlock
 import rival
 from timing import machine, medians
 from galaxy_nbdev import results, sources
-from galaxy_nbdev.dataloaders import GalaxyAugment, GalaxyDataLoaders
+from galaxy_nbdev.augment import GalaxyAugment
+from galaxy_nbdev.dataloaders import GalaxyDataLoaders
 from galaxy_nbdev.learner import galaxy_learner
 from galaxy_nbdev.schema import CLASSES
 

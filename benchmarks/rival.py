@@ -13,8 +13,9 @@ import numpy as np, torch
 import torch.nn.functional as F
 from torch import nn
 from galaxy_nbdev import images, results, sources
-from galaxy_nbdev.dataloaders import data_hash, kfold_ids
+from galaxy_nbdev.dataloaders import data_hash
 from galaxy_nbdev.schema import CLASSES, noise_floor
+from galaxy_nbdev.splits import kfold_ids
 
 RECIPES = {'cnn': dict(epochs=200, lr=3e-3), 'resnet18': dict(epochs=120, lr=2e-3)}
 KEY = ('data', 'split', 'recipe', 'epochs', 'seed', 'labels')

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from galaxy_nbdev import results
 from galaxy_nbdev.schema import ANSWERS, CLASSES, QUESTIONS, tied_pairs
-from galaxy_nbdev.simulate import galaxies, visible
+from galaxy_nbdev.simulate import visible
+from galaxy_nbdev.sky import galaxies
 
 ALLOW = {
     'Class1.2': 'disk+ edge+ arms+ bar+ ring+ irregular+ disturbed+ clear+ bulge- thin+ dust+ blue+ merger+',

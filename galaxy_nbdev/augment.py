@@ -8,6 +8,7 @@ __all__ = ['on_device', 'GalaxyAugment', 'sampling_grid', 'gaussian_blur', 'expa
 # %% ../nbs/foundations/augment.ipynb #4e6a2504
 import hashlib, math
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from queue import Full, Queue
 from threading import Event, Thread
@@ -25,7 +26,8 @@ def on_device(
     t:torch.Tensor, # on the CPU
     device          # torch.device
 )->torch.Tensor:    # the same on `device`; the CPU goes on without waiting for the copy
-    "A small tensor copied to a device."
+    "A small tensor copied to a device, where it is not there yet."
+    if t.device == device: return t
     return t.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else t.to(device)
 
 # %% ../nbs/foundations/augment.ipynb #7d7e816c
@@ -45,24 +47,29 @@ class GalaxyAugment(RandTransform):
         self.zoom, self.shift, self.brightness = zoom, shift, brightness
         self.colour, self.blur, self.noise = colour, blur, noise
 
+    drawn = None    # the numbers for a batch, on its device, where somebody has drawn them before
+    @property
+    def numbers(self): return 9 if self.colour else 6       # that a galaxy needs
+    def draw(self, n): return torch.rand(n*self.numbers)    # from 0 to 1, on the CPU: everywhere the same views
     def encodes(self, x:TensorImage):
-        # on the CPU: everywhere the same views
-        n, u = len(x), lambda *shape, low=0., high=1.: torch.rand(*shape, dtype=x.dtype)*(high-low)+low
-        here = lambda t: on_device(t, x.device)
-        grid = sampling_grid(here(self._maps(n, u)), *x.shape[2:])
-        x = F.grid_sample(x, grid, padding_mode='reflection', align_corners=False)
-        x.mul_(here(u(n, 1, 1, 1, low=self.brightness[0], high=self.brightness[1])))
-        if self.colour: x.mul_(here(u(n, 3, 1, 1, low=1-self.colour, high=1+self.colour)))
+        n, x = len(x), x.as_subclass(torch.Tensor)
+        maps, factors = self._maps(n, self.draw(n) if self.drawn is None else self.drawn)
+        moved = on_device(torch.cat([maps.flatten(1), factors], 1), x.device).to(x.dtype)
+        grid = sampling_grid(moved[:, :6].view(n, 2, 3), *x.shape[2:])
+        x = F.grid_sample(x, grid, padding_mode='reflection', align_corners=False).mul_(moved[:, 6:, None, None])
         if self.blur: x = gaussian_blur(x, self.blur*float(torch.rand(())))
         return x.add_(torch.randn_like(x), alpha=self.noise) if self.noise else x
 
     def _maps(self, n, u):
-        angle, side = u(n, high=2*math.pi), u(n)
-        mirror = torch.where(side < .5, 1., -1.).to(side)
-        scale = 1/u(n, low=self.zoom[0], high=self.zoom[1])
-        rows = [torch.stack([mirror*angle.cos(), -angle.sin()], 1), torch.stack([mirror*angle.sin(), angle.cos()], 1)]
-        turn = torch.stack(rows, 1)
-        return torch.cat([scale[:, None, None]*turn, u(n, 2, 1, low=-self.shift, high=self.shift)], 2)
+        "Affine maps (n, 2, 3) and factors on the pixels, (n, 1) or (n, 3), made of these numbers."
+        between = lambda u, low, high: u*(high-low)+low
+        angle, side, zoom = between(u[:n], 0, 2*math.pi), u[n:2*n], between(u[2*n:3*n], *self.zoom)
+        mirror = torch.where(side < .5, 1., -1.)
+        rows = [mirror*angle.cos(), -angle.sin(), mirror*angle.sin(), angle.cos()]
+        turn = (1/zoom)[:, None, None]*torch.stack(rows, 1).view(n, 2, 2)
+        shift, factors = between(u[3*n:5*n], -self.shift, self.shift), between(u[5*n:6*n], *self.brightness)[:, None]
+        if self.colour: factors = factors*between(u[6*n:], 1-self.colour, 1+self.colour).view(n, 3)
+        return torch.cat([turn, shift.view(n, 2, 1)], 2), factors
 
 # %% ../nbs/foundations/augment.ipynb #a7280cd3
 def sampling_grid(
@@ -71,9 +78,14 @@ def sampling_grid(
     width:int           # pixels
 )->torch.Tensor:        # (n, height, width, 2) where each pixel is read from
     "torch's `affine_grid` as sums of rows and columns: many times faster on a CPU."
-    line = lambda n: (torch.arange(n, device=maps.device, dtype=maps.dtype)*2+1)/n-1
-    rows = maps[:, :, 1, None]*line(height)+maps[:, :, 2, None]
-    return (maps[:, :, 0, None, None]*line(width)+rows[..., None]).permute(0, 2, 3, 1)
+    down, across = (_middles(n, maps.device, maps.dtype) for n in (height, width))
+    rows = maps[:, :, 1, None]*down+maps[:, :, 2, None]
+    return (maps[:, :, 0, None, None]*across+rows[..., None]).permute(0, 2, 3, 1)
+
+@lru_cache(maxsize=32)
+def _middles(n, device, dtype): # (n,)
+    "Where the middles of n pixels lie between -1 and 1."
+    return (torch.arange(n, device=device, dtype=dtype)*2+1)/n-1
 
 # %% ../nbs/foundations/augment.ipynb #912af4a7
 def gaussian_blur(

@@ -115,18 +115,19 @@ def galaxy_clean(
 # %% ../nbs/foundations/commands.ipynb #182b7ca1
 def _check_training(given):
     "Every option of `galaxy_train`, by its name; raises `ValueError` for the first that cannot be."
-    from galaxy_nbdev import learner, profile, sources
+    from galaxy_nbdev import losses, profile, sources
     _numbers(**{k: given[k] for k in ('epochs', 'size', 'crop', 'bs', 'n', 'patience')})
     _numbers(0, seed=given['seed'])
     profile.in_range(given['lr'], '--lr', whole=False)
     profile.in_range(given['fold'], '--fold', 0, 4)
-    known = dict(kind=sources.KINDS, head=learner.HEADS, loss=learner.LOSSES, rule=('report', 'diary'))
+    known = dict(kind=sources.KINDS, head=losses.HEADS, loss=losses.LOSSES, rule=('report', 'diary'))
     known |= dict(augment=('random', 'none'), class_weights=('inverse', 'inverse_sqrt', 'effective'))
     for name, names in known.items(): _choice(f'--{name}', given[name], names)
 
 def _loaders(df, scheme, rule, fold, augment, **shape): # GalaxyDataLoaders
     "Loaders of one fold and one scheme; raises `ValueError` where the catalogue has no such labels."
-    from galaxy_nbdev.dataloaders import GalaxyDataLoaders, kfold_ids
+    from galaxy_nbdev.dataloaders import GalaxyDataLoaders
+    from galaxy_nbdev.splits import kfold_ids
     split = None if fold is None else kfold_ids(df.galaxy_id) == fold
     if split is not None: split.name = f'k5-s0-f{fold}'
     scheme = int(scheme) if scheme and scheme.isdigit() else scheme

@@ -23,6 +23,7 @@ from .figures import Sheet, data_title, show_galaxy
 from .files import claim, digest, replacing, weights_digest
 from .images import thumbnail
 from .schema import ANSWERS
+from .steps import exact_float32
 
 # %% ../nbs/foundations/embeddings.ipynb #d054c74a
 def feature_maps(
@@ -42,6 +43,7 @@ def feature_maps(
     return kept[0], logits
 
 # %% ../nbs/foundations/embeddings.ipynb #0aa0da24
+@exact_float32()
 def grad_cam(
     learn:Learner,      # made by `galaxy_learner`
     x:torch.Tensor,     # (n, 3, size, size) normalised images
@@ -92,6 +94,7 @@ def plot_grad_cam(
 
 # %% ../nbs/foundations/embeddings.ipynb #71a45618
 @torch.no_grad()
+@exact_float32()
 def _embed_part(learn, df, store, bs, file):
     "Embeddings of a few thousand galaxies, read where an earlier call has kept them."
     if file and file.exists(): return pd.read_parquet(file)

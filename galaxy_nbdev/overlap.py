@@ -16,7 +16,7 @@ def twins(
     thumbnails:list,    # bytes or arrays of 24 x 24 x 3 uint8
     grey:float=1.5      # largest mean difference, levels of 255
 )->list:                # of (i, j, distance in grey levels), i < j
-    "Pictures that show the same, as pairs of positions."
+    "Pairs of pictures that show the same, as positions in the list."
     if len(thumbnails) < 2: return []
     x = np.stack([np.frombuffer(t, 'uint8') if isinstance(t, bytes) else np.ravel(t) for t in thumbnails])
     blocks = x.reshape(len(x), 6, 4, 6, 4, 3).mean((2, 4)).reshape(len(x), -1).astype('float32')
@@ -36,7 +36,7 @@ def same_sky(
     grey:float=.5,              # largest mean difference of two thumbnails, levels of 255
     pictures:bool|None=None     # compare pictures; None: where no id and no position serves
 )->pd.DataFrame:                # one row a pair: ids a, b; by id, objid, position or picture; distance, arcsec or grey
-    "Galaxies that stand in both catalogues, under whatever id; warns of placeholders, which are left out."
+    "Galaxies that are in both catalogues, under any id; warns of placeholders, which are left out."
     pairs = []
     for key in ('galaxy_id', 'objid'):
         if key in a and key in b and (key == 'objid' or a.attrs.get('source') == b.attrs.get('source') is not None):
@@ -73,7 +73,7 @@ def drop_same_sky(
     test:pd.DataFrame,      # the catalogue that stays as it is
     **kwargs                # for `same_sky`
 )->tuple:                   # `train` without the common galaxies, and the table of pairs
-    "What of `train` may be trained on when `test` is the test set; say `len(pairs)` beside the result."
+    "The rows of `train` that are not in the test set `test`; report `len(pairs)` with the result."
     pairs = same_sky(train, test, **kwargs)
     out = train[~train.galaxy_id.isin(pairs.a)].reset_index(drop=True)
     out.attrs = train.attrs

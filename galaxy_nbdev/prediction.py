@@ -14,6 +14,7 @@ import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from tqdm.auto import tqdm
 from . import files, images, metrics, sources
 from .schema import CLASSES, QUESTIONS, galaxy_ids, to_cumulative
+from .steps import exact_float32
 from .votes import assumed_votes
 
 # %% ../nbs/foundations/prediction.ipynb #c70525b1
@@ -71,6 +72,7 @@ def _decoded(df, crop, size):
     return SimpleNamespace(images=pixels, ids=pd.Index(df.galaxy_id), path='memory')
 
 @torch.no_grad()
+@exact_float32()
 def predict_views(
     learn,                      # a learner, trained or loaded by `load_run`
     df:pd.DataFrame,            # a catalogue: galaxy_id, path

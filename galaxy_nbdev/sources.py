@@ -571,8 +571,8 @@ def _measure_file(path):
 @lru_cache(maxsize=4)
 def _simulated_cutouts(sample):
     "The same of galaxies of the simulated survey, drawn here."
-    drawn = list(simulate.galaxies(sample, 0).itertuples())
-    return pd.DataFrame(list(in_parallel(lambda g: measure_cutout(simulate.draw_galaxy(g)), drawn, 0,
+    drawn = list(sky.galaxies(sample, 0).itertuples())
+    return pd.DataFrame(list(in_parallel(lambda g: measure_cutout(sky.draw_galaxy(g)), drawn, 0,
                                          'drawing galaxies to compare with')))
 
 # %% ../nbs/foundations/sources.ipynb #b12653e5

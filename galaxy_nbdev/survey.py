@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np, pandas as pd
 from filelock import Timeout
 from tqdm.auto import tqdm
-from . import cleaning, files, images, simulate
+from . import cleaning, files, images, simulate, sky
 from .profile import in_range
 
 # %% ../nbs/foundations/survey.ipynb #ef3b42fe
@@ -224,7 +224,7 @@ def _simulate(numbers, out, seed, depth, kind):
     "One partition: the catalogue, and JPEGs in its column `image`."
     (start, stop), one = numbers, dict(start=numbers[0], depth=depth)
     t, _ = simulate.simulate_catalogue(stop-start, seed, kind=kind, **one)
-    t['image'] = [simulate._jpeg(g, depth) for g in simulate.galaxies(stop-start, seed, **one).itertuples()]
+    t['image'] = [simulate._jpeg(g, depth) for g in sky.galaxies(stop-start, seed, **one).itertuples()]
     _write(out, t, row_group_size=100)
     return {'galaxies': len(t)}
 
