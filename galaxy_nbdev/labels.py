@@ -6,7 +6,7 @@
 __all__ = ['label_kind', 'asked_kind', 'label_headlines', 'label_table', 'LabelScore', 'score_labels', 'threshold_curves',
            'average_precision', 'plot_threshold_curves']
 
-# %% ../nbs/foundations/labels.ipynb #fd057e47
+# %% ../nbs/foundations/labels.ipynb #179bc889
 import html, textwrap
 from dataclasses import dataclass, field
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
@@ -15,7 +15,7 @@ from .figures import PALETTE
 from .metrics import binary_scores, bootstrap, percentile_intervals, _by_id, _mean
 from .schema import numbers
 
-# %% ../nbs/foundations/labels.ipynb #a5dfa031
+# %% ../nbs/foundations/labels.ipynb #d0ed724b
 def label_kind(
     y:pd.DataFrame  # labels, one row a galaxy; NaN: unknown
 )->str:             # 'one of k': 0 or 1, exactly one 1 in every known row; 'yes or no': 0 or 1; else 'fractions'
@@ -24,7 +24,7 @@ def label_kind(
     known = y.dropna()
     return 'one of k' if y.shape[1] > 2 and len(known) and (known.sum(axis=1) == 1).all() else 'yes or no'
 
-# %% ../nbs/foundations/labels.ipynb #77bf972d
+# %% ../nbs/foundations/labels.ipynb #84a2de3c
 def _paired(pred, labels):
     "Predictions and labels, same rows and columns; raises `ValueError` where they do not serve."
     text = lambda t, what: _by_id(t if 'galaxy_id' in t else t.rename_axis('galaxy_id').reset_index(), what)
@@ -52,7 +52,7 @@ def asked_kind(
     chooses = exclusive and np.allclose(pred[list(labels)].sum(axis=1), 1, atol=1e-3)
     return 'one of k' if chooses else kind
 
-# %% ../nbs/foundations/labels.ipynb #d8beb90b
+# %% ../nbs/foundations/labels.ipynb #87845b80
 def _of_fractions(p, y, kind):
     "The headlines of fractions, a function of the galaxies' weights."
     e = p-y
@@ -89,7 +89,7 @@ def _of_classes(p, y, kind):
         return {'accuracy': every, 'f1': _mean(f1), 'auc': _mean(np.array([area(w[k]) for k, area in areas]))}
     return of
 
-# %% ../nbs/foundations/labels.ipynb #3c340642
+# %% ../nbs/foundations/labels.ipynb #83fc68a3
 def label_headlines(
     pred:pd.DataFrame,      # answers in [0, 1], one column a label; galaxy_id is a column or the index
     labels:pd.DataFrame,    # the same columns, as `schema.make_labels` gives them or a user's own; NaN: unknown
@@ -112,12 +112,12 @@ def _decided(y):
     "Labels of which one is true; NaN for galaxies of no class, or not wholly known."
     return y.where((y.sum(axis=1) == 1) & y.notna().all(axis=1))
 
-# %% ../nbs/foundations/labels.ipynb #55551ab3
+# %% ../nbs/foundations/labels.ipynb #45a51ccf
 def label_table(
     pred:pd.DataFrame,      # as `label_headlines` takes it
     labels:pd.DataFrame,    # as `label_headlines` takes it
     kind:str|None=None      # as `label_headlines` takes it
-)->pd.DataFrame:            # a row a label, then all together and the constant answer; n galaxies, of which `yes` have it
+)->pd.DataFrame:            # a row a label, then all together and the constant answer; of n galaxies `yes` have it
     "Scores of every label; raises `ValueError` as `label_headlines`."
     p, y = _paired(pred, labels)
     kind = kind or asked_kind(p, y)
@@ -149,7 +149,7 @@ def _fraction_table(p, y):
         return t.astype({'n': int})
     return pd.concat([of(p), of(p*0+y.mean().fillna(0)).loc[['all']].rename({'all': 'constant mean'})])
 
-# %% ../nbs/foundations/labels.ipynb #37cacdbd
+# %% ../nbs/foundations/labels.ipynb #aa2444b0
 @dataclass
 class LabelScore:
     "How a network's answers compare with labels of any kind."
@@ -180,7 +180,7 @@ class LabelScore:
                                                                                 self.pred.loc[y.index].to_numpy()))
         return pd.crosstab(pd.Series(true, name='true'), pd.Series(named, name='named'), dropna=False)
 
-# %% ../nbs/foundations/labels.ipynb #99d7fa53
+# %% ../nbs/foundations/labels.ipynb #b7b42331
 def score_labels(
     pred:pd.DataFrame,      # as `label_headlines` takes it
     labels:pd.DataFrame,    # as `label_headlines` takes it
@@ -199,12 +199,12 @@ def score_labels(
     name = ', '.join(filter(None, [f'{y.shape[1]} outputs, {kind}', name]))
     return LabelScore(name, kind, pd.concat([more, h.value]), h, label_table(p, y, kind), p, y, note)
 
-# %% ../nbs/foundations/labels.ipynb #0a6c2dcd
+# %% ../nbs/foundations/labels.ipynb #903a1680
 def threshold_curves(
     pred:pd.DataFrame,      # as `label_headlines` takes it
     labels:pd.DataFrame     # 0, 1 or NaN in the same columns
-)->pd.DataFrame:            # label, threshold (falling), recall, false_positives, precision; none for a label of one value
-    "Every threshold of every label; raises `ValueError` as `label_headlines`, and for labels that are fractions."
+)->pd.DataFrame:            # label, threshold (falling), recall, false_positives, precision
+    "Every threshold of labels of two values; raises `ValueError` as `label_headlines`, and for fractions."
     p, y = _paired(pred, labels)
     if label_kind(y) == 'fractions': raise ValueError('curves need labels of 0 and 1: these are fractions')
     def of(c):
@@ -225,7 +225,7 @@ def average_precision(
     "The area under a curve of precision and recall, as steps."
     return float((curve.recall.diff()*curve.precision).sum())
 
-# %% ../nbs/foundations/labels.ipynb #cc8b757a
+# %% ../nbs/foundations/labels.ipynb #fd96750e
 def plot_threshold_curves(
     pred:pd.DataFrame,      # as `label_headlines` takes it
     labels:pd.DataFrame,    # 0, 1 or NaN in the same columns
@@ -239,7 +239,7 @@ def plot_threshold_curves(
     for (roc, pr), c in zip(pairs, y): _draw_curves(roc, pr, curves.get(c), y[c].dropna(), c)
     for ax in axes.flat: ax.set(xlim=(-.03, 1.03), ylim=(-.03, 1.03), xticks=[0, 1], yticks=[0, 1], box_aspect=1)
     for ax in sum(pairs[len(y.columns):], ()): ax.remove()
-    fig.supxlabel('blue: others that come along (false positive rate); orange: those that are found (recall)', fontsize=8)
+    fig.supxlabel('blue: false positive rate; orange: recall', fontsize=8)
     fig.supylabel('blue: recall; orange: precision', fontsize=8)
     fig.suptitle(f'{title} (dashed: a constant answer)'.strip(), fontsize=9)
     plt.close(fig)
