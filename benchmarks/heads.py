@@ -7,13 +7,17 @@ the same CNN on the same folds.
 networks, each trained on the galaxies whose volunteers were asked its question, chained by `prediction.cascade`. Of
 the Dirichlet network the coverage is measured too: of the votes on galaxies held out, and on simulated ones of the
 true probabilities. Where a real table has no votes they are its fractions times the number of classifications,
-rounded. Every row goes to results/heads.json as it ends; rows that are there are not made again. About 20 minutes on
-one thread.
+rounded. Beside the fractions, the yes or no of the labels that follow from them is scored. Every row goes to
+results/heads.json as it ends; rows that are there are not made again. Real galaxies first, `--jobs` processes side by
+side. About 40 minutes on one thread.
 """
 import argparse, os, sys, tempfile, time
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_curve'))
+import side_by_side, torch
 from galaxy_nbdev import confidence, images, metrics, results, sources
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash
 from galaxy_nbdev.evaluation import score
@@ -27,6 +31,7 @@ from learning_curve import NoValidation
 
 ARCH = 'galaxy_nbdev.cnn:galaxy_cnn'
 SETTINGS = dict(size=64, bs=64, lr=3e-3, epochs=30)
+HEADS = ['sigmoid', 'tree', 'dirichlet', 'cascade']
 KEY = ('data', 'head', 'fold', 'seed')
 LEVELS = [round(.1*k, 1) for k in range(1, 10)]+[.95]
 
@@ -68,6 +73,15 @@ def coverage(learn, df, truth, store):
     of = lambda t: confidence.interval_coverage(confidence.pit(alpha, t), LEVELS).round(4).tolist()
     return {'levels': LEVELS, 'votes': of(df), 'truth': of(truth) if truth is not None else None}
 
+def as_labels(pred, test):
+    "F1 and AUC of the labels that follow from the fractions, means over the labels of two schemes."
+    out = {}
+    for scheme in ('reduced', 'all_features'):
+        y = make_labels(test, scheme)
+        macro = metrics.binary_scores(metrics.label_scores(pred, list(y)), y).loc['macro']
+        out |= {f'{k}_{scheme}': float(macro[k]) for k in ('f1', 'auc')}
+    return out
+
 def point(df, truth, how, fold, recipe):
     "Train and judge."
     split = kfold_ids(df.galaxy_id).eq(fold).map({True: 'valid', False: 'train'})
@@ -81,10 +95,11 @@ def point(df, truth, how, fold, recipe):
         pred = predict(learn, test, 'dihedral8', store=store)
         if how == 'dirichlet': more = {'coverage': coverage(learn, test, truth, store)}
     s = score(pred, test)
-    return dict(n_train=int((split == 'train').sum()), n_test=len(test), outputs=int(s.overall.outputs),
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
+    return dict(device=device, n_train=int((split == 'train').sum()), n_test=len(test), outputs=int(s.overall.outputs),
                 rmse_8=float(s.overall.rmse),
                 low=s.intervals.low.rmse, high=s.intervals.high.rmse,
-                **{k: float(s.overall[k]) for k in ('mae', 'floor', 'over_floor', 'accuracy')},
+                **{k: float(s.overall[k]) for k in ('mae', 'floor', 'over_floor', 'accuracy')}, **as_labels(pred, test),
                 questions=s.per_question.set_index('question').rmse.round(5).to_dict(),
                 minutes=round((time.monotonic()-start)/60, 2),
                 cpu_minutes=round((time.process_time()-cpu)/60, 2)) | more
@@ -93,28 +108,45 @@ def told(row):
     "One row in words."
     return '{survey}, {labels} labels, fold {fold}, {head}: RMSE {rmse_8:.4f}, {minutes} minutes'.format(**row)
 
-def main(real, galaxies, folds, heads, epochs, out):
+@lru_cache(2)
+def survey(real, galaxies):
+    "A catalogue with votes, and the true probabilities where they are known: real galaxies, or simulated ones."
+    if real: return counted(sources.catalogue(real)), None
     simulated = sources.catalogue('simulated', n=galaxies)
-    truth = sources.read_simulated(Path(simulated.path[0]).parents[1], kind='truth')
-    surveys = {'simulated': (simulated, truth)} | ({'real': (counted(sources.catalogue(real)), None)} if real else {})
-    settings = SETTINGS | {'epochs': epochs}
-    for name, (df, truth) in surveys.items():
-        for fold in folds:
-            for how in heads:
-                about = {'survey': name, 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'data': data_hash(df),
-                         'recipe': f'course CNN, {how}', 'head': how, 'fold': fold, 'seed': fold, 'epochs': epochs,
-                         'settings': settings}
-                if results.done(about, out): continue
-                row = about | {'kind': 'rung', 'builds_on': None if how == 'sigmoid' else 'course CNN, sigmoid',
-                               'split': f'k5f{fold}-s0'}
-                print(told(results.keep(row | point(df, truth, how, fold, settings), out, KEY)), flush=True)
+    return simulated, sources.read_simulated(Path(simulated.path[0]).parents[1], kind='truth')
+
+def about_of(df, name, how, fold, settings):
+    "What a training is of."
+    return {'survey': name, 'name': df.attrs['name'], 'labels': df.attrs['kind'], 'data': data_hash(df),
+            'recipe': f'course CNN, {how}', 'head': how, 'fold': fold, 'seed': fold, 'epochs': settings['epochs'],
+            'settings': settings}
+
+def work(job):
+    "One row, in words after it was kept."
+    real, galaxies, out, about = job
+    row = about | {'kind': 'rung', 'builds_on': None if about['head'] == 'sigmoid' else 'course CNN, sigmoid',
+                   'split': f'k5f{about["fold"]}-s0'}
+    found = point(*survey(real, galaxies), about['head'], about['fold'], about['settings'])
+    return told(results.keep(row | found, out, KEY))
+
+def main(a):
+    settings, jobs = SETTINGS | {'epochs': a.epochs}, []
+    for name, real in [('real', a.real), ('simulated', None)]:
+        if name not in a.surveys or name == 'real' and not real: continue
+        df = survey(real, a.galaxies)[0]
+        images.build_store(df, size=settings['size'])
+        about = [about_of(df, name, how, fold, settings) for how, fold in product(a.heads, a.folds)]
+        jobs += [(real, a.galaxies, a.out, row) for row in about if not results.done(row, a.out)]
+    for line in side_by_side.run(work, jobs, a.jobs, a.minutes): print(line, flush=True)
 
 if __name__ == '__main__':
-    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument('--real', help='folder of a real data set with votes')
-    a.add_argument('--galaxies', type=int, default=1000, help='simulated galaxies')
-    a.add_argument('--folds', type=int, nargs='+', default=[0, 1, 2])
-    a.add_argument('--heads', nargs='+', default=['sigmoid', 'tree', 'dirichlet', 'cascade'])
-    a.add_argument('--epochs', type=int, default=SETTINGS['epochs'])
-    a.add_argument('--out', type=Path, default='heads')
-    main(**vars(a.parse_args()))
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument('--real', help='folder of a real data set with votes')
+    ap.add_argument('--surveys', nargs='+', default=['real', 'simulated'], choices=['real', 'simulated'])
+    ap.add_argument('--galaxies', type=int, default=1000, help='simulated galaxies')
+    ap.add_argument('--folds', type=int, nargs='+', default=range(5))
+    ap.add_argument('--heads', nargs='+', default=HEADS, choices=HEADS)
+    ap.add_argument('--epochs', type=int, default=SETTINGS['epochs'])
+    ap.add_argument('--out', type=Path, default='heads')
+    side_by_side.options(ap)
+    main(ap.parse_args())

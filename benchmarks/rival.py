@@ -49,21 +49,21 @@ def load(df, crop=212, size=64):
     return torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(df[CLASSES].to_numpy('float32', copy=True))
 
 def train(arch, x, y, epochs, lr, seed=0, plain=False, bf16=False, bs=64):
-    "The trained network and the minutes it took."
+    "The trained network and the minutes it took, on the device of the pictures."
     torch.manual_seed(seed)
     np.random.seed(seed)
-    net = network(arch)
+    net = network(arch).to(x.device)
     if bf16: net = net.to(memory_format=torch.channels_last)
     opt = torch.optim.AdamW(net.parameters(), lr, weight_decay=.05)
     rate = torch.optim.lr_scheduler.OneCycleLR(opt, lr, epochs*math.ceil(len(x)/bs))
     began = time.monotonic()
     for _ in range(epochs):
         net.train()
-        for batch in torch.randperm(len(x)).split(bs):
+        for batch in torch.randperm(len(x)).to(x.device).split(bs):
             xb = x[batch].float()/255
             xb = xb if plain else augment(xb)
             if bf16: xb = xb.contiguous(memory_format=torch.channels_last)
-            with torch.autocast('cpu', torch.bfloat16, enabled=bf16): out = net(xb)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16): out = net(xb)
             F.mse_loss(out.float().sigmoid(), y[batch]).backward()
             opt.step()
             opt.zero_grad()
