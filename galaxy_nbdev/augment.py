@@ -65,7 +65,7 @@ class GalaxyAugment(RandTransform):
         "Affine maps (n, 2, 3) and factors on the pixels, (n, 1) or (n, 3), made of these numbers."
         between = lambda u, low, high: u*(high-low)+low
         angle, side, zoom = between(u[:n], 0, 2*math.pi), u[n:2*n], between(u[2*n:3*n], *self.zoom)
-        mirror = torch.where(side < .5, 1., -1.)
+        mirror = 1-2*(side >= .5).to(side)
         rows = [mirror*angle.cos(), -angle.sin(), mirror*angle.sin(), angle.cos()]
         turn = (1/zoom)[:, None, None]*torch.stack(rows, 1).view(n, 2, 2)
         shift, factors = between(u[3*n:5*n], -self.shift, self.shift), between(u[5*n:6*n], *self.brightness)[:, None]

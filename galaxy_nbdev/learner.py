@@ -32,7 +32,7 @@ from .runs import HISTORY, Diverged, KeepRun, TrainingLog, check_arch_settings, 
 from .runs import check_weights, fill_network, find_architecture, held_out_losses, read_history, read_run
 from .runs import run_folder, run_lock, save_whole, write_history
 from .schema import CLASSES, class_weights, noise_floor
-from .steps import BFloat16, CapturedStep, FusedAdamW, exact_float32
+from .steps import BFloat16, CapturedStep, FusedAdamW, exact_float32, listen_once
 
 # %% ../nbs/foundations/learner.ipynb #0024ce64
 def find_arch(
@@ -111,7 +111,8 @@ def galaxy_learner(
                           size=dls.size, crop=dls.crop, stats=dls.stats, wd=wd, bf16=on_gpu if bf16 is None else bf16,
                           compile=compile and on_gpu)
     if learn.settings['compile']: learn.add_cb(CapturedStep())
-    return learn.add_cbs([ChannelsLast(), BFloat16()]) if learn.settings['bf16'] else learn
+    if learn.settings['bf16']: learn.add_cbs([ChannelsLast(), BFloat16()])
+    return listen_once(learn)
 
 # %% ../nbs/foundations/learner.ipynb #958e75e3
 def _weights(weight, vocab):

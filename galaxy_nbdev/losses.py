@@ -9,7 +9,7 @@ __all__ = ['HEADS', 'LOSSES', 'SigmoidHead', 'question_tree', 'down_the_tree', '
            'KnownMetric', 'known_metrics', 'question_metrics', 'DeviceLoss', 'DeviceSmoothLoss']
 
 # %% ../nbs/foundations/losses.ipynb #d920064c
-from functools import partial
+from functools import lru_cache, partial
 import numpy as np, torch
 import torch.nn.functional as F
 from fastai.learner import AvgLoss, AvgSmoothLoss, Metric
@@ -102,9 +102,16 @@ def known_mean(
     reduction:str='mean'    # 'mean': one number; 'none': one for each row
 )->torch.Tensor:            # scalar or (n,)
     "Weighted mean of the known entries."
-    w = known if weight is None else known*torch.as_tensor(weight, dtype=entries.dtype, device=entries.device)
+    w = known if weight is None else known*_factors(weight, entries)
     over = 1 if reduction == 'none' else None
     return (entries*w).sum(over)/w.sum(over).clamp(min=1e-9)
+
+def _factors(weight, like): # tensor of the dtype and on the device of `like`
+    "Weights as a tensor; numbers are copied to a device once."
+    return weight.to(like) if isinstance(weight, torch.Tensor) else _copied(tuple(weight), like.dtype, like.device)
+
+@lru_cache(maxsize=64)
+def _copied(weight, dtype, device): return torch.tensor(weight, dtype=dtype, device=device)
 
 # %% ../nbs/foundations/losses.ipynb #d402b6c6
 def masked_mse(
@@ -137,7 +144,7 @@ def masked_cross_entropy(
     reduction:str='mean'    # as `known_mean` takes it
 )->torch.Tensor:            # scalar or (n,)
     "Cross-entropy of labels of which one is true, for the head softmax."
-    w = torch.as_tensor(1. if weight is None else weight, dtype=pred.dtype, device=pred.device)
+    w = 1. if weight is None else _factors(weight, pred)
     rows = -(target.nan_to_num()*w*pred.clamp(min=1e-9).log()).sum(1, keepdim=True)
     return known_mean(rows, ~target.isnan().any(1, keepdim=True), None, reduction)
 
