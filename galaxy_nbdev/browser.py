@@ -81,7 +81,7 @@ class Pages:
 
 # %% ../nbs/foundations/browser.ipynb #eccadd75
 class GalaxyBrowser(Pages):
-    "Browse a catalogue by its votes: filter, sort, page, click."
+    "A browser of a catalogue by its votes: filter, sort, page, click."
     def __init__(self,
         df:pd.DataFrame,            # a catalogue, of any length
         per_page:int=12,            # pictures on a page

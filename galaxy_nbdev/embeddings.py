@@ -51,7 +51,7 @@ def grad_cam(
     column:str,         # a class that the network answers
     stage:int=-1        # as `feature_maps` takes it
 )->torch.Tensor:        # (n, size, size) from 0 to 1, each image by itself; all 0 where nothing raises the answer
-    "Where in an image lies what raises an answer, mean over eight views; raises `ValueError` for another column."
+    "The regions of an image that raise an answer, mean over eight views; raises `ValueError` for another column."
     vocab, device = list(learn.dls.vocab), learn.dls.device
     if column not in vocab: raise ValueError(f'the network does not answer {column}: it answers {", ".join(vocab)}')
     x, model, at = x.detach().as_subclass(torch.Tensor).to(device), learn.model.to(device).eval(), vocab.index(column)

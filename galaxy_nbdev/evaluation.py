@@ -75,7 +75,7 @@ def calibration(self:Score,
 
 @patch
 def volunteers(self:Score)->pd.DataFrame: # by question, and overall: n, low, high (95 %)
-    "How many volunteers the predictions are worth, where labels are raw votes."
+    "The number of volunteers that would be as good as the predictions, for labels from raw votes."
     return metrics.worth_in_volunteers(self.pred, self.df, self.n_votes)
 
 @patch

@@ -386,7 +386,7 @@ def galaxies_behind(
     min_votes:float|None=None,  # as in `correlation`
     n_votes:float|None=None     # as in `correlation`
 )->pd.DataFrame:                # (37, 37) galaxies, in the order of the tree
-    "How many galaxies stand behind each entry of `correlation`."
+    "Number of galaxies in each entry of `correlation`."
     known = _pairs(df, kind, min_votes, n_votes)[ORDER].notna().astype('float32')
     return (known.T @ known).round().astype(int)
 
@@ -409,7 +409,7 @@ def plot_correlation(
     min_galaxies:int=100,       # as in `correlation`
     n_votes:float|None=None     # as in `correlation`
 )->plt.Figure:                  # one matrix
-    """Correlation of all answers; where the number of galaxies behind an entry varies, it stands above the diagonal.
+    """Correlation of all answers; where the number of galaxies differs between entries, it is above the diagonal.
     Pairs that the tree forces are dotted, entries of too few galaxies blank."""
     if kind == 'conditional' and n_votes is None and (why := lacks(df, 'votes')): return skipped(why)
     r, n = correlation(df, kind, min_votes, min_galaxies, n_votes), galaxies_behind(df, kind, min_votes, n_votes)

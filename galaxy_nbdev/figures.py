@@ -58,7 +58,7 @@ def question_colour(
 def literal(
     text        # an id, or any word that comes from a file
 )->str:         # the same, for a figure
-    "A word that matplotlib draws as it stands, dollar signs and all."
+    "Text that matplotlib draws without changes, including dollar signs."
     return str(text).replace('$', r'\$')
 
 # %% ../nbs/foundations/figures.ipynb #2cc7e7a2
@@ -135,7 +135,7 @@ def picture_sheet(
     side:float,     # of a picture, inches
     below:float     # room for words beneath, inches
 )->tuple:           # the closed figure, 8 inches wide, and a list of its axes
-    "A sheet of square pictures, each with room beneath."
+    "A sheet of square pictures, each with space for words below it."
     rows = max(1, -(-n//columns))
     tall = rows*(side+below)
     fig = placed_by_hand(plt.figure(figsize=(8, tall), FigureClass=Sheet))

@@ -31,7 +31,7 @@ class SigmoidHead(nn.Module):
 def question_tree(
     vocab   # names of classes: any set of whole questions, each with its parent's
 )->list:    # a pair for each question: positions of its classes, position of its parent (None: everybody is asked)
-    """Where each question and its parent stand among the columns.
+    """The positions of each question and its parent among the columns.
 
     Raises `ValueError` naming the columns that are missing."""
     at = {c: i for i, c in enumerate(vocab)}
@@ -243,7 +243,7 @@ LOSSES = {'mse': GalaxyLoss, 'bce': partial(GalaxyLoss, loss=masked_bce), 'condi
 
 # %% ../nbs/foundations/losses.ipynb #2cf649d0
 class KnownMetric(Metric):
-    "A mean over the known entries of a whole epoch, whatever its batches; the device is asked once, at the end."
+    "A mean over the known entries of a whole epoch, for any batches; it is read from the device once, at the end."
     def __init__(self, entry, final, name, columns=slice(None)):
         self.entry, self.final, self._name, self.columns = entry, final, name, columns
 

@@ -52,7 +52,7 @@ def asked_galaxies(
     df      # a catalogue with galaxy_id and path; a list of paths; or the folder of the pictures
 )->pd.DataFrame:    # a catalogue, its ids as text
     """The galaxies to predict. Of a list of paths, a file's name without its suffix is the id.
-    Raises `ValueError` where there is none, an id is missing or stands twice, or there is no column path."""
+    Raises `ValueError` where there is none, an id is missing or occurs twice, or there is no column path."""
     if isinstance(df, (str, Path)): df = sources.read_folder(df)
     elif not isinstance(df, pd.DataFrame):
         paths = [str(p) for p in df]

@@ -163,7 +163,7 @@ def comparisons(
 def gpu_table(
     runs:pd.DataFrame   # rows of benchmarks/gpu.py
 )->pd.DataFrame:        # a row for each measurement, columns that are empty everywhere left out
-    "What one card did, part by part."
+    "Measurements on one GPU, part by part."
     index = [c for c in ('part', 'network', 'size', 'bs') if c in runs]
     hidden = {*MACHINE, *index, 'device', 'torch'}
     shown = runs.set_index(index).drop(columns=[c for c in runs if c in hidden-set(index)])

@@ -33,7 +33,7 @@ def run_folder(
     recipe:str,     # short name of how it is trained
     seed:int=0      # of training
 )->Path:            # runs/<profile>/<data set>-<kind>/<recipe>-<split>-s<seed> under `profile.home()`
-    """Where a run lies once it is finished.
+    """The folder of a finished run.
 
     Raises `ValueError` for a name that is no part of a path, or loaders without one."""
     split = re.sub(r'-s(\d+)$', r's\1', learn.dls.split)
@@ -253,7 +253,7 @@ def held_out_losses(
     learn,      # made by `galaxy_learner`
     values      # what fastai's recorder or `validate` gives for the held-out part
 )->list:        # loss, RMSE, MAE; NaN where it is not measured
-    "Loss, RMSE and MAE of the held-out part, whatever other metrics there are."
+    "Loss, RMSE and MAE of the held-out part; other metrics are left out."
     named = dict(zip(['valid_loss', *learn.metrics.attrgot('name')], values))
     return [named.get(c, np.nan) for c in HISTORY[2:5]]
 
@@ -343,7 +343,7 @@ def _checkpoint(folder, learn, epochs):
 
 # %% ../nbs/foundations/runs.ipynb #d10ec382
 class KeepRun(Callback):
-    """Seed every epoch; every so many seconds, and at the end, write the history, the best weights so far, and a
+    """Seed every epoch; at intervals of seconds, and at the end, write the history, the best weights so far, and a
     checkpoint to resume from."""
     order = 55      # after the learner's log, before the callbacks that may end the training
     def __init__(self, folder, seed, bar, done, every):
@@ -370,7 +370,7 @@ class KeepRun(Callback):
         self.swept = time.monotonic()
 
     def write(self, whole=True):
-        "What there is so far; the checkpoint only where the network stands at the end of an epoch."
+        "Write what there is so far; the checkpoint only at the end of an epoch."
         if rank_distrib(): return
         if self.best:
             best = {k: v.contiguous() for k, v in self.best.items()}
@@ -462,7 +462,7 @@ def run_split(
 def run_group(
     run:str|Path    # a finished run
 )->tuple:           # its split, its number of outputs, and the first and last of them
-    "What runs have in common that may stand in one table."
+    "What runs must have in common to be in one table."
     vocab = read_run(run)['vocab']
     return run_split(run), len(vocab), f'{vocab[0]} to {vocab[-1]}'
 

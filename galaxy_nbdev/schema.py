@@ -294,7 +294,7 @@ def galaxy_ids(
     df:pd.DataFrame,        # a table with the column galaxy_id
     what:str='catalogue'    # its name, for the error
 )->pd.Index:                # of str, one a row
-    "The ids of a table as texts; raises `ValueError` where the column is missing, an id is empty, or stands twice."
+    "The ids of a table as texts; raises `ValueError` where the column is missing, an id is empty, or occurs twice."
     if 'galaxy_id' not in df: raise ValueError(f'the {what} has no column galaxy_id: add it, tables are paired by it')
     ids = df['galaxy_id']
     if isinstance(ids, pd.DataFrame): raise ValueError(f'the {what} has two columns galaxy_id: keep one')
@@ -476,7 +476,7 @@ def noise_floor(
     df:pd.DataFrame,        # cumulative fractions, and `n_votes` where the source has it
     n_votes:float|None=None # votes a galaxy, where the catalogue has no `n_votes`
 )->float:                   # RMSE, in units of vote fraction
-    """RMSE of one who knows every galaxy's true answer probabilities (see `floor_caveat`); raises `ValueError` where
+    """RMSE of a model that knows each galaxy's true probabilities (see `floor_caveat`); raises `ValueError` where
     the number of votes is unknown."""
     v = noise_variance(df, n_votes).to_numpy()
     if np.isnan(v).all():

@@ -211,7 +211,7 @@ def _give(self:GalaxyVoting, q, answer):
 
 @patch
 def undo(self:GalaxyVoting):
-    "Take the last answer back, whatever galaxy it was for."
+    "Take back the last answer, for any galaxy."
     if not len(self.votes): return
     galaxy = self.votes.galaxy_id.iloc[-1]
     self._keep(self.votes.iloc[:-1])
@@ -275,7 +275,7 @@ def _path(self:GalaxyVoting):
 # %% ../nbs/foundations/voting.ipynb #2b1659eb
 @patch
 def figure(self:GalaxyVoting)->plt.Figure: # picture and question
-    "What the widget shows, as a still figure."
+    "What the widget shows, as a fixed figure."
     fig = placed_by_hand(plt.figure(figsize=(8, 2.6), FigureClass=Sheet))
     show_galaxy(fig.add_axes([.01, .02, .31, .96]), self._path(), thumbnail)
     q = self.question
@@ -290,7 +290,7 @@ def distinct(
     n:int,              # how many are wanted
     seed:int=0          # of the kinds
 )->np.ndarray:          # (n,) int64 positions, the least sure first; all of them where there are no more
-    "The least sure galaxies, no two of the same kind."
+    "The most uncertain galaxies, one from each cluster."
     top = np.argsort(-np.asarray(spread), kind='stable')[:4*n]
     if len(top) <= n: return top
     said = np.asarray(answers, 'float64')[top]
