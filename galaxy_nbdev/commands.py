@@ -217,19 +217,25 @@ def galaxy_predict(
     bs:int=256,             # galaxies at a time in the network
     crop:int=None,          # side of the central part that is shown, pixels; default: as in training
     device:str=None,        # cpu, cuda or cuda:1; default: a GPU where there is one, for each worker its own
-    workers:str=None        # processes of this machine, or the address of a Dask scheduler; default: this one
+    workers:str=None,       # processes of this machine, or the address of a Dask scheduler; default: this one
+    intervals:bool=False,   # intervals of 90 % too, and how far each picture lies from those of the training
+    table:str=None          # a file for all of them: .csv, .vot, .xml, .fits or .parquet; default: none
 ):
-    "Vote fractions of every galaxy of a data set, or of a catalogue in partitions."
+    "Vote fractions of every galaxy of a data set, of a folder of pictures, or of a catalogue in partitions."
     from galaxy_nbdev import files, sources, survey
+    _choice('the end of --table', table and Path(table).suffix, ('.csv', '.vot', '.xml', '.fits', '.parquet'))
     _numbers(n=n, bs=bs, crop=crop)
     _choice('--weights', weights, ('last', 'best'))
     parts = _in_partitions(data)
     if parts and n is not None: raise ValueError(f'--n {n}: partitions are predicted whole; leave some out or give one')
     if data != 'simulated': files.apart(dest, data)
     source = data if parts else sources.catalogue(data, n=n, missing='keep')
-    how = dict(tta=_tta(tta), project=project, weights=weights, bs=bs, crop=crop, device=device)
+    how = dict(tta=_tta(tta), project=project, weights=weights, bs=bs, crop=crop, device=device,
+               intervals=intervals)
     with _workers(workers) as client: report = survey.predict_partitions(run, source, dest, client=client, **how)
-    print(f'{_summary(report, dest)}\n{dest}')
+    print(_summary(report, dest))
+    if intervals or table: _tell(dest, run, intervals, table)
+    print(dest)
 
 # %% ../nbs/foundations/commands.ipynb #7142eb1a
 def _tta(tta): # str, int or None
@@ -262,6 +268,18 @@ def _summary(report, dest): # str
     if there == unread: raise ValueError(f'no galaxy was predicted, of {there}: {dest}/_report.csv says why')
     said = ''.join(f'; {p}' for p in report.problem[report.unread > 0].head(1))
     return f'{there-unread:,} of {there:,} galaxies predicted{said}'
+
+def _tell(dest, run, intervals, table):
+    "Say how far the pictures lie from those of the training, and write the table."
+    import pandas as pd
+    from galaxy_nbdev import novelty, runs, sharing
+    pred = pd.read_parquet(dest)
+    if intervals and 'distance' in pred: print(novelty.told_novelty(pred.dropna(subset='distance')))
+    if table is None: return
+    s = runs.read_run(run)
+    pred.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'],
+                  'seen votes': s['settings'].get('seen_votes', 'no')}
+    print(sharing.save_table(pred, table))
 
 # %% ../nbs/foundations/commands.ipynb #b1272b9f
 @_command

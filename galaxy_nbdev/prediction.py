@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from tqdm.auto import tqdm
-from . import files, images, metrics, sources
+from . import confidence, files, images, metrics, novelty, sources
 from .schema import CLASSES, QUESTIONS, galaxy_ids, to_cumulative
 from .steps import exact_float32
 from .votes import assumed_votes
@@ -85,12 +85,14 @@ def predict_views(
     make, device, out = view_maker(tta), learn.dls.device, []
     model, crop, size = learn.model.to(device).eval(), learn.dls.crop, learn.dls.size
     bs = bs or (1024 if device.type == 'cuda' and size <= 64 else 256)
-    pixels = _decoded(df, crop, size) if store is None else images.store_for(store, df.head(0), crop, size)
+    in_memory = getattr(store, 'path', None) == 'memory'
+    if store is None: pixels = _decoded(df, crop, size)
+    else: pixels = store if in_memory else images.store_for(store, df.head(0), crop, size)
     for batch in learn.dls.test_dl(df, store=pixels, bs=bs):
         x = batch[0].as_subclass(torch.Tensor).to(device)
         out.append(torch.stack([learn.loss_func.activation(model(v)) for v in make(x)]).float())
     # whether all pictures are still the store's is looked up while a GPU computes; it is waited for once
-    if store is not None: images.store_for(pixels, df, crop, size)
+    if store is not None and not in_memory: images.store_for(pixels, df, crop, size)
     out = torch.cat(out, 1).cpu().numpy()
     if (wrong := np.isnan(out).any((0, 2))).any():
         first = df.galaxy_id.iloc[int(wrong.argmax())]
@@ -99,18 +101,39 @@ def predict_views(
     return out
 
 # %% ../nbs/foundations/prediction.ipynb #3122a991
-def _predict_shard(learn, df, tta, bs, store, project):
+def _predict_shard(learn, df, tta, bs, store, project, widths=None):
     "Predictions for a few thousand galaxies."
+    if store is None and widths is not None: store = _decoded(df, learn.dls.crop, learn.dls.size)     # used twice
     values = predict_views(learn, df, tta, bs, store).mean(0)
     out = pd.DataFrame(values, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
-    return in_tree(out) if project else out
+    if project: out = in_tree(out)
+    return out if widths is None else _with_limits(learn, out, df, store, widths)
 
-def _made_by(learn, tta, project):
+def _widths(learn, intervals):
+    "Widths of intervals; raises `ValueError` for a network whose run has none."
+    if intervals is None or intervals is False: return None
+    if intervals is not True: return intervals
+    note = getattr(learn, 'scores', {}).get('intervals')
+    if note: return confidence.kept_widths(note)
+    raise ValueError('this network has no widths of intervals: load a finished run of vote fractions, or give '
+                     'intervals=interval_widths(held-out predictions, their catalogue)')
+
+def _with_limits(learn, out, df, store, widths):
+    "Predictions with intervals, and with how far their pictures lie from those of the training, where that is known."
+    out.attrs = {k: v for k, v in learn.dls.attrs.items() if k == 'schema'}
+    out, pictures = confidence.with_intervals(out, widths), getattr(learn, 'scores', {}).get('pictures')
+    if not pictures: return out
+    pixels = store.images[store.ids.get_indexer(df.galaxy_id)]
+    return out.join(novelty.picture_novelty(novelty.picture_traits(pixels), pictures))
+
+# %% ../nbs/foundations/prediction.ipynb #d1ec7b3a
+def _made_by(learn, tta, project, widths=None):
     "What predictions remember of their network."
+    limits = {} if widths is None else {'intervals': confidence.widths_note(widths)}
     s = getattr(learn, 'settings', {})
     model, of = s.get('recipe', 'network')+(' in the tree' if project else ''), s.get('settings', {})
     return {'model': model, 'split': learn.dls.split, 'trained on': dict(learn.dls.attrs), 'tta': tta,
-            'encoder': f'{s.get("arch")} {of}', 'seen votes': of.get('seen_votes', 'no'), 'projected': project}
+            'encoder': f'{s.get("arch")} {of}', 'seen votes': of.get('seen_votes', 'no'), 'projected': project} | limits
 
 def predict(
     learn,                          # a learner, trained or loaded by `load_run`
@@ -120,17 +143,20 @@ def predict(
     project:bool=False,             # True: put into the tree by `in_tree`; `attrs['model']` says so
     dest:str|Path|None=None,        # folder for parquet shards, resumed where it holds some; None: nothing is written
     shard:int=2048,                 # galaxies at a time in memory, or in a file; from a store without files 65,536
-    store=None                      # an `ImageStore` made of these pictures; None: the files are read
+    store=None,                     # an `ImageStore` made of these pictures; None: the files are read
+    intervals=None                  # True: with the run's own intervals of 90 %; or as `interval_widths` gives them
 )->pd.DataFrame:                    # galaxy_id and the columns that the network was trained on, float32 in [0, 1]
-    "Vote fractions of each galaxy; raises `ValueError` as `asked_galaxies`, `predict_views` and `predict_shards`."
+    """Vote fractions of each galaxy; with `intervals`, <class>_low and <class>_high too, and how far the pictures lie
+    from the training's. Raises `ValueError` as `asked_galaxies`, `predict_views` and `predict_shards`."""
     view_maker(tta)
-    df = asked_galaxies(df)
-    if dest is not None: return _read_shards(predict_shards(learn, df, dest, tta, bs, project, shard, store))
+    df, widths = asked_galaxies(df), _widths(learn, intervals)
+    if dest is not None: return _read_shards(predict_shards(learn, df, dest, tta, bs, project, shard, store, widths))
     if store is not None: shard = max(shard, 2**16)
     parts = [df.iloc[i:i+shard] for i in range(0, len(df), shard)]
     bar = tqdm(parts, desc='predict', leave=False, delay=2)
-    out = pd.concat([_predict_shard(learn, part, tta, bs, store, project) for part in bar], ignore_index=True)
-    out.attrs = _made_by(learn, tta, project)
+    made = [_predict_shard(learn, part, tta, bs, store, project, widths) for part in bar]
+    out = pd.concat(made, ignore_index=True)
+    out.attrs = _made_by(learn, tta, project, widths)
     return out
 
 # %% ../nbs/foundations/prediction.ipynb #935a1c51
@@ -173,18 +199,21 @@ def predict_shards(
     bs:int|None=None,           # as `predict_views` takes it
     project:bool=False,         # as `predict` takes it
     shard:int=2048,             # galaxies in a file
-    store=None                  # as `predict` takes it
+    store=None,                 # as `predict` takes it
+    intervals=None              # as `predict` takes it
 )->Path:                        # `dest`
     """Predictions written shard by shard, each whole or not at all; shards that are there are kept.
     They are matched by weights, pictures, crop, size and views. Raises `ValueError` where `dest` is another's."""
     df, request = asked_galaxies(df), {'weights': files.weights_digest(learn.model.state_dict()), 'shard': shard}
     request |= {'pictures': images.fingerprint(df, learn.dls.crop, learn.dls.size), 'galaxies': len(df)}
-    dest = files.claim(dest, request | {'made by': _made_by(learn, tta, project)}, note='request.json')
+    widths = _widths(learn, intervals)
+    dest = files.claim(dest, request | {'made by': _made_by(learn, tta, project, widths)}, note='request.json')
     parts = [(dest/f'part-{k:05d}.parquet', df.iloc[i:i+shard]) for k, i in enumerate(range(0, len(df), shard))]
     for part, some in tqdm(parts, desc=f'predict, {shard} galaxies at a time', leave=False, delay=2):
         with files.lock(part):
             if _is_of(part, some): continue
-            with files.replacing(part) as new: _predict_shard(learn, some, tta, bs, store, project).to_parquet(new)
+            made = _predict_shard(learn, some, tta, bs, store, project, widths)
+            with files.replacing(part) as new: made.to_parquet(new)
     return dest
 
 def _is_of(part, df):

@@ -307,7 +307,8 @@ def predict_partitions(
     crop:int|None=None,         # side of the central part that is shown, pixels; None: as in training
     device=None,                # 'cpu', 'cuda:1' ...; None: the one there is, of several GPUs one for each worker
     per:int=2000,               # galaxies in a partition of a DataFrame
-    client=None                 # as `over_partitions` takes it
+    client=None,                # as `over_partitions` takes it
+    intervals:bool=False        # True: with the run's intervals and distances, as `predict` gives them
 )->pd.DataFrame:                # the report of `over_partitions`; `pd.read_parquet(dest)` gives the predictions
     "Vote fractions of a whole survey; raises `ValueError` where `stores` are others, and as `over_partitions`."
     from galaxy_nbdev import prediction
@@ -321,9 +322,9 @@ def predict_partitions(
     tasks, name, read = _catalogue_tasks(source, per)
     stores = stores and _right_stores(stores, name, learn)
     request = dict(what='predict', source=name, network=network, crop=learn.dls.crop, size=learn.dls.size)
-    request |= dict(tta=tta, project=project)
+    request |= dict(tta=tta, project=project) | ({'intervals': True} if intervals else {})
     model = (run, weights, crop, device, network, client is not None)
-    work = partial(_predict, model=model, how=dict(tta=tta, project=project, bs=bs), stores=stores)
+    work = partial(_predict, model=model, how=dict(tta=tta, project=project, bs=bs, intervals=intervals), stores=stores)
     return over_partitions(work, tasks, dest, request, client, source=[run, *read, *(stores or [])])
 
 # %% ../nbs/foundations/survey.ipynb #31ae811b
