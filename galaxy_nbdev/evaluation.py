@@ -123,10 +123,11 @@ def _of_tree(pred, df, vocab, scheme):
     "Are these cumulative fractions of the tree? Raises `ValueError` for a catalogue without any."
     said = pred.attrs.get('trained on') or {}
     other = vocab is not None or (scheme or said.get('scheme') or 'fractions') != 'fractions'
-    if other or set(CLASSES).isdisjoint(pred): return False
-    if set(CLASSES).isdisjoint(df):
-        raise ValueError('the catalogue has no labels: none of its columns is a vote fraction (Class1.1 ...), so there '
-                         'is nothing to score against; read it with its table of votes')
+    classes = schema_of(df).classes
+    if other or set(classes).isdisjoint(pred): return False
+    if set(classes).isdisjoint(df):
+        raise ValueError(f'the catalogue has no labels: none of its columns is a vote fraction ({classes[0]} ...), so '
+                         'there is nothing to score against; read it with its table of votes')
     return True
 
 def _score_labels(pred, df, draws, seed, vocab=None, scheme=None, rule=None, kind=None):
