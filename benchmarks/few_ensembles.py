@@ -19,11 +19,11 @@ from galaxy_nbdev.schema import CLASSES
 
 ALONE = (few.NOTHING, few.LITE_128, few.LITE_224)
 TOGETHER = (few.ALL_R18, few.ALL_LITE, few.ALL_224)
-STUDENTS = (few.SELF_LITE, few.SELF_R18)
+STUDENTS = (few.SELF_LITE, few.SELF_R18, few.SELF_224)
 MEMBERS = {     # name: recipes, whether weights are chosen
     'mean of three, each data set alone': (ALONE, False),
     'mean of two, all votes': (TOGETHER[:2], False),
-    'mean of two students': (STUDENTS, False),
+    'mean of the students': (STUDENTS, False),
     'mean of all votes and students': ((*TOGETHER, *STUDENTS), False),
     'mean of all': ((*ALONE, few.WEAK_R18, *TOGETHER, *STUDENTS), False),
     'stacked, weights of the other data set': ((*ALONE, few.WEAK_R18, *TOGETHER, *STUDENTS), True)}

@@ -69,6 +69,7 @@ WEAK_LITE = 'Lite2 128 px, ImageNet, weak first'
 ALL_LITE = 'Lite2 128 px, ImageNet, weak first, all votes'
 ALL_224 = 'Lite2 128 then 224 px, ImageNet, weak first, all votes'
 SELF_LITE = 'Lite2 128 px, self-training'
+SELF_224 = 'Lite2 128 px, self-training, then votes at 224 px'
 SELF_R18 = 'ResNet-18 64 px, distilled by self-training'
 FROM_SKY = 'ResNet-18 64 px, simulated galaxies'
 
@@ -86,8 +87,7 @@ def basics():
         *singles('lite2', LITE_128, LITE2, rung=4, builds_on=NOTHING, start='imagenet'),
         recipe('lite2-all', ALL_LITE, LITE2, both, rung=6, builds_on=LITE_128, start='weak-lite2'),
         recipe('teach', 'teachers', LITE2, kind='teach', needs=['r18-all', 'lite2-all']),
-        recipe('self-r18', SELF_R18, R18, both, rung=9, builds_on=ALL_R18, start='weak-r18', teacher='teach'),
-        recipe('self-lite2', SELF_LITE, LITE2, both, rung=8, builds_on=ALL_LITE, start='weak-lite2', teacher='teach')]
+        recipe('self-r18', SELF_R18, R18, both, rung=9, builds_on=ALL_R18, start='weak-r18', teacher='teach')]
 
 def domains():
     "From simulated to real galaxies, without a real vote."
@@ -126,25 +126,28 @@ def choices():
 def rest():
     "What else is of use, where there is time."
     more = dict(role='trial')
+    large = dict(size=224, lr=5e-4, epochs=15, together=3, heavy=2)
+    both = (GZ2, KAGGLE)
     return [
-        recipe('lite2-all-224', ALL_224, LITE2, (GZ2, KAGGLE), rung=7, builds_on=ALL_LITE, own_start='lite2-all',
-               size=224, lr=5e-4, epochs=15, together=3, heavy=2),
+        recipe('lite2-all-224', ALL_224, LITE2 | large, both, rung=7, builds_on=ALL_LITE, own_start='lite2-all'),
+        recipe('self-lite2', SELF_LITE, LITE2, both, rung=8, builds_on=ALL_LITE, start='weak-lite2', teacher='teach'),
+        recipe('self-lite2-224', SELF_224, LITE2 | large, both, rung=10, builds_on=ALL_224, own_start='self-lite2'),
         *singles('lite2-224', LITE_224, LITE2, rung=5, builds_on=LITE_128, start='imagenet', size=224, together=3,
                  heavy=2),
         *singles('r18-margin', NOTHING+', margin', R18, builds_on=NOTHING, margin=True, **more),
         *singles('lite2-margin', LITE_128+', margin', LITE2, builds_on=LITE_128, start='imagenet', margin=True, **more),
         *singles('lite2-weak', WEAK_LITE, LITE2, builds_on=LITE_128, start='weak-lite2', **more),
-        recipe('lite2-all-s1', ALL_LITE, LITE2, (GZ2, KAGGLE), rung=6, builds_on=LITE_128, start='weak-lite2', seed=1),
-        recipe('self-lite2-s1', SELF_LITE, LITE2, (GZ2, KAGGLE), rung=8, builds_on=ALL_LITE, start='weak-lite2',
+        recipe('lite2-all-s1', ALL_LITE, LITE2, both, rung=6, builds_on=LITE_128, start='weak-lite2', seed=1),
+        recipe('self-lite2-s1', SELF_LITE, LITE2, both, rung=8, builds_on=ALL_LITE, start='weak-lite2',
                teacher='teach', seed=1),
-        recipe('r18-all-s1', ALL_R18, R18, (GZ2, KAGGLE), rung=3, builds_on=WEAK_R18, start='weak-r18', seed=1),
+        recipe('r18-all-s1', ALL_R18, R18, both, rung=3, builds_on=WEAK_R18, start='weak-r18', seed=1),
         *[r for a, name in (('vit', 'ViT'), ('cct', 'CCT'), ('cvt', 'CvT'))
           for r in singles(a, f'{name} 64 px, from nothing', R18, arch=a, lr=1e-3, epochs=120, **more)]]
 
 def recipes():
     "All of them, the important ones first."
-    few, late = worth(), rest()
-    return [*basics(), late[0], *domains()[:3], *few[:12], *late[1:3], *domains()[3:], *choices(), *few[12:], *late[3:]]
+    few, late, sky = worth(), rest(), domains()
+    return [*basics(), late[0], *sky[:3], sky[-1], *few[:12], *late[1:5], *sky[3:-1], *choices(), *few[12:], *late[5:]]
 
 def needed(r):
     "Keys of the recipes whose networks or answers this one begins with."
@@ -236,9 +239,9 @@ class Data:
 
 class Worker:
     "Trains recipes with the data that it keeps on the device."
-    def __init__(self, root, few, work, graph):
+    def __init__(self, root, few, work):
         import torch, few_training
-        self.t, self.torch, self.work, self.graph, self.few = few_training, torch, Path(work), graph, few
+        self.t, self.torch, self.work, self.few = few_training, torch, Path(work), few
         self.device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
         torch.backends.cudnn.allow_tf32 = False
         if self.device.type == 'cuda': torch.set_num_threads(2)     # the card computes
@@ -267,7 +270,7 @@ class Worker:
 
     def fit(self, r, nets, streams, steps):
         margin = MARGIN/CROP if r.get('margin') else 1.
-        return self.t.train(nets, streams, steps, r['lr'], r['size'], self.device, r.get('graph') or self.graph,
+        return self.t.train(nets, streams, steps, r['lr'], r['size'], self.device, r['graph'],
                             r.get('together', 5), seed=r['seed'], margin=margin, pull=r.get('pull', 0.))
 
     def weak(self, r):
@@ -410,7 +413,7 @@ class Worker:
         began = time.monotonic()
         if self.device.type == 'cuda': self.torch.cuda.synchronize()
         found = getattr(self, r['kind'])(r)
-        return found | {'minutes': (time.monotonic()-began)/60, 'graph': r.get('graph') or self.graph}
+        return found | {'minutes': (time.monotonic()-began)/60, 'graph': r['graph']}
 
 def probe(graph):
     "Does the card take a recorded step? A short training, with and without, to about the same loss."
@@ -424,10 +427,10 @@ def probe(graph):
         losses[how] = t.train(nets, [t.Stream(x, y, [np.arange(64)]*2, 16)], 40, 1e-3, 32, device, how)
     return np.allclose(losses['none'], losses[graph], rtol=.4)
 
-def work(root, few, folder, graph, pipe):
+def work(root, few, folder, pipe):
     "A worker: recipes come through the pipe, answers go back."
     try:
-        worker = Worker(root, few, folder, graph)
+        worker = Worker(root, few, folder)
         pipe.send(('ready', str(worker.device)))
         while (r := pipe.recv()) is not None:
             try: pipe.send(('done', worker.run(r)))
@@ -516,7 +519,7 @@ class Shop:
     "Workers and the recipes that wait for them."
     def __init__(self, todo, jobs, start, until, on_done, builder):
         self.todo, self.done, self.until, self.on_done, self.start = list(todo), set(), until, on_done, start
-        self.workers, self.built, self.builder = [start() for _ in range(jobs)], set(), builder
+        self.workers, self.built, self.builder, self.graph = [start() for _ in range(jobs)], set(), builder, 'none'
 
     def ready(self, r): return self.done.issuperset(needed(r)) and self.built.issuperset(stores_of(r))
 
@@ -530,7 +533,7 @@ class Shop:
         for w in self.workers:
             if w['free'] and time.monotonic() < self.until and (r := self.next()):
                 w['busy'], w['free'] = r, False
-                w['pipe'].send(r)
+                w['pipe'].send({'graph': self.graph} | r)
 
     def listen(self, at):
         w = self.workers[at]
@@ -602,7 +605,7 @@ def main(a):
     if not todo: return
     ctx = multiprocessing.get_context('spawn')
     import torch
-    device, graph = 'cpu', 'none'
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
     way = best_way(ctx) if torch.cuda.is_available() else None
     built, there = ctx.Pipe(duplex=False)
     builder = ctx.Process(target=build, args=(a.data, few, list(dict.fromkeys(s for r in todo for s in stores_of(r))),
@@ -615,11 +618,9 @@ def main(a):
         df = catalogue(a.data, name, few)
         df.attrs['hash'] = data_hash(df)
         return df
-    if way: device, graph = torch.cuda.get_device_name(), way()
-    told(f'{device}, torch {torch.__version__}, graph: {graph}')
     def start():
         here, there = ctx.Pipe()
-        process = ctx.Process(target=work, args=(a.data, few, folder, graph, there), daemon=True)
+        process = ctx.Process(target=work, args=(a.data, few, folder, there), daemon=True)
         process.start()
         there.close()
         return {'pipe': here, 'process': process, 'free': False, 'busy': None}
@@ -636,6 +637,8 @@ def main(a):
     until = began+60*a.minutes
     shop = Shop(todo, a.jobs, start, until-20, on_done, built)
     shop.done |= have
+    if way: shop.graph = way()
+    told(f'{device}, torch {torch.__version__}, recording: {shop.graph}')
     shop.run(until)
     if builder.is_alive(): builder.terminate()
     told('left out:', ', '.join(r['key'] for r in shop.todo) or 'nothing')

@@ -37,7 +37,10 @@ def execute(path):
     sys.modules |= {'nbdev': ModuleType('nbdev'), 'nbdev.showdoc': ModuleType('nbdev.showdoc')}
     sys.modules['nbdev.showdoc'].show_doc = lambda what, **kwargs: what
     cells = [''.join(c['source']) for c in json.loads(Path(path).read_text())['cells'] if c['cell_type'] == 'code']
-    space, left_out = {'__name__': '__main__', 'display': display}, flags()
+    # worker processes look their functions up in this module
+    sys.modules['__main__'] = ModuleType('__main__')
+    space, left_out = vars(sys.modules['__main__']), flags()
+    space['display'] = display
     for i, source in enumerate(cells):
         if skipped(source, left_out): continue
         print(f'cell {i}: {next((s for s in source.splitlines() if not s.startswith("#|")), "")[:80]}', flush=True)

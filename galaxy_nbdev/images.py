@@ -368,7 +368,7 @@ def store_rows(
     store:ImageStore,   # a finished store
     ids                 # galaxy ids, any order
 )->np.ndarray:          # (len(ids),) int64 positions in `store.images`
-    "Where these galaxies lie in the store; raises `ValueError` naming the first that is not in it."
+    "Rows of these galaxies in the store; raises `ValueError` naming the first that is not in it."
     rows = store.ids.get_indexer(pd.Index(ids))
     if (rows < 0).any():
         raise ValueError(f'galaxy {list(ids)[int(np.argmin(rows))]} and {int((rows < 0).sum())-1} more are not in '
@@ -383,12 +383,13 @@ def picture_marks(
 )->list:                # of 16 hexadecimal digits, one a row
     """A hash of each picture's id, and of its file's name, size and date; raises `FileNotFoundError` naming a
     missing image."""
-    stat, marks = lru_cache(maxsize=8)(os.stat), []
-    for i, p in zip(df.galaxy_id, df.path):
-        try: s = stat(split_path(p)[0])
+    stat, folder, marks = lru_cache(maxsize=8)(os.stat), lru_cache(maxsize=64)(os.path.abspath), []
+    for i, p in zip(df.galaxy_id, map(str, df.path)):
+        try: s = stat(split_path(p)[0] if '#' in p else p)
         except FileNotFoundError:
             raise FileNotFoundError(f'galaxy {i}: no image at {p}: drop such rows with cleaning.clean') from None
-        marks.append(hashlib.blake2b(os.fsencode(f'{i} {os.path.abspath(p)} {s.st_size} {s.st_mtime_ns}'),
+        at, name = os.path.split(p)
+        marks.append(hashlib.blake2b(os.fsencode(f'{i} {os.path.join(folder(at), name)} {s.st_size} {s.st_mtime_ns}'),
                                      digest_size=8).hexdigest())
     return marks
 
