@@ -1,6 +1,6 @@
 """Every error that the package raises for what a user gives it: where, and in which words.
-Called as a program: writes docs/messages.md; with `--check` it says which words break the rule, or that the page is
-old.
+Called as a program: writes docs/messages.md; with `--check` it says which words break the rule, and with `--check page`
+also that the page is old.
 
 The rule: a message has at least 40 characters (what is filled in counts ten), names a value or a place, and says what
 to do. A value or a place is what is filled in (`{...}`), or a name of the program (`n_votes=`, `save_run(`,
@@ -15,7 +15,8 @@ KINDS = ('ValueError', 'OSError', 'FileNotFoundError', 'FileExistsError', 'Permi
 NAME = r'\w+=|\w\(|\w_\w|\w\.\w|Class\d|\*'      # of the program, in a message
 SHORTEST = 40
 REMEDIES = """
-add ask assume begin build call check choose cut divide drop fetch fill fit free get give hand install join keep leave
+add ask assume begin build call check choose connect cut divide drop fetch fill fit free get give hand install join keep
+leave
 load make mend move must name needs normalise pass predict put read remove rename run save see set start take train
 try unpack update use wait write
 """.split() + ['is needed', 'are needed']
@@ -104,7 +105,6 @@ def test():
 
 if __name__ == '__main__':
     test()
-    if '--check' in sys.argv:
-        if wrong := breaches(): sys.exit('\n'.join(wrong))
-        if not PAGE.exists() or PAGE.read_text(encoding='utf-8') != page(): sys.exit('run python .ci/messages.py')
-    else: PAGE.write_text(page(), encoding='utf-8')
+    if '--check' not in sys.argv: PAGE.write_text(page(), encoding='utf-8')
+    elif wrong := breaches(): sys.exit('\n'.join(wrong))
+    elif 'page' in sys.argv and PAGE.read_text(encoding='utf-8') != page(): sys.exit('run python .ci/messages.py')

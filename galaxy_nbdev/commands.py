@@ -124,7 +124,8 @@ def _check_training(given):
     known |= dict(class_weights=('inverse', 'inverse_sqrt', 'effective'))
     for name, names in known.items(): _choice(f'--{name}', given[name], names)
     for name in given['augment'].split(','): _choice('--augment', name.strip(), ['none', *augment.AUGMENTATIONS])
-    if given['columns'] and given['scheme']: raise ValueError('--columns and --scheme: give one of them')
+    if given['columns'] and given['scheme']: raise ValueError('--columns= and --scheme= both say what is learned: '
+                                                              'give one of them')
 
 def _loaders(df, scheme, columns, rule, fold, **how): # GalaxyDataLoaders
     "Loaders of one fold and its labels; raises `ValueError` where the catalogue has no such labels."

@@ -162,7 +162,7 @@ def interval_widths(
 )->pd.DataFrame:                # by question number: width, spread, votes (median; NaN: unknown), galaxies
     """How far the volunteers' fractions lie from the predicted ones; raises `ValueError` for a level that is none, or
     tables that cannot be paired."""
-    if not 0 < level < 1: raise ValueError(f'level={level!r}: between 0 and 1')
+    if not 0 < level < 1: raise ValueError(f'level={level!r}: give a number between 0 and 1, without both')
     p, y = paired_by_id(pred, df)
     votes = voters_of(_in_order(df, p), n_votes)
     rows = [_width_of(p[q.classes], y[q.classes], votes[q.number].to_numpy(), level) for q in _whole(p)]
@@ -201,7 +201,8 @@ def with_intervals(
         half = width*np.sqrt(_scale(f.to_numpy())*(spread+np.nan_to_num(1/given)))
         half = pd.DataFrame(half, f.index, f.columns)
         for c in q.classes: ends |= {f'{c}_low': (f[c]-half[c]).clip(0, 1), f'{c}_high': (f[c]+half[c]).clip(0, 1)}
-    if not ends: raise ValueError('the widths are of other questions than the predictions: measure them on their own')
+    if not ends: raise ValueError('the widths are of other questions than the predictions: use those of '
+                                  'interval_widths')
     order = [x for c in p for x in (c, f'{c}_low', f'{c}_high') if x in p or x in ends]
     out = pd.concat([p, pd.DataFrame(ends, p.index).astype('float32')], axis=1)[order].reset_index()
     out.attrs = pred.attrs | {'intervals': widths.attrs.get('level', 'of an unnamed level')}
@@ -259,5 +260,5 @@ def kept_widths(
         out = pd.DataFrame({c: note[c] for c in columns}, pd.Index(note['number'], name='number'), dtype='float64')
         out.attrs = {'level': float(note['level'])}
     except (KeyError, TypeError, ValueError) as e:
-        raise ValueError(f'these are no widths of intervals ({str(e)[:80]}): measure them by interval_widths') from None
+        raise ValueError(f'these are no widths of intervals ({str(e)[:80]}): use those of interval_widths') from None
     return out.assign(width=out.width.fillna(np.inf), galaxies=out.galaxies.astype(int))

@@ -151,7 +151,8 @@ def galaxy_block(
 def _store(df, source, dest, crop, size):
     "The store of a catalogue, built where it is missing; None for files."
     if source not in ('auto', 'store', 'files'): raise ValueError(f'source={source!r}: choose auto, store or files')
-    if 'path' not in df: raise ValueError('the catalogue has no column path, which says where the pictures are')
+    if 'path' not in df: raise ValueError('the catalogue has no column path, df.path: add it, it says where the '
+                                          'pictures are')
     if source == 'files': return None
     try: return images.build_store(df, dest, crop=crop, size=size)
     except OSError as e:

@@ -181,7 +181,8 @@ def _pretrained(arch, about, repository):
     try:
         file = hub_weights(repository) if repository else None
         if not (file or online(url := about.get('url'))):
-            raise ConnectionError(f'{arch} is not on this machine, and {url} does not answer: connect it, {_INSTEAD}')
+            raise ConnectionError(f'{arch} is not on this machine, and {url} does not answer: connect it and try '
+                                  f'again, {_INSTEAD}')
     except ConnectionError as e: raise ConnectionError(f'{e}{extra}') from None
     return (None, about | {'file': str(file)}) if file and file.suffix == '.safetensors' else (file, about)
 

@@ -56,10 +56,11 @@ def hub_file(
     try:
         with suppress(*[] if asked else [LocalEntryNotFoundError]): return fetch(local_files_only=not asked)
         if not newest and online(server): return fetch()
-    except HFValidationError as e: raise ValueError(f'{repository!r} is no repository of the Hub: {e}') from None
+    except HFValidationError as e: raise ValueError(f'{repository!r} is no repository of the Hub ({e}): give '
+                                                    f'owner/name') from None
     except LocalEntryNotFoundError as e: raise ConnectionError(_not_given(file, repository, e, 'try again')) from None
     except (EntryNotFoundError, HfHubHTTPError) as e: raise ValueError(_not_given(file, repository, e)) from None
-    raise ConnectionError(f'{file} of {repository} is not on this machine, and {server} does not answer: connect it, '
+    raise ConnectionError(f'{file} of {repository} is not on this machine, and {server} does not answer: try again, connect it, '
                           f'{instead}')
 
 def _not_given(file, repository, e, remedy='check the name, and log in where it is private'):

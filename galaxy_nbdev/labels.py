@@ -30,16 +30,19 @@ def _paired(pred, labels):
     text = lambda t, what: _by_id(t if 'galaxy_id' in t else t.rename_axis('galaxy_id').reset_index(), what)
     p, y = text(pred, 'predictions'), text(labels, 'table of labels')
     y = numbers(y, list(y))
-    if y.isna().all(axis=None): raise ValueError('no galaxy has a known label: there is nothing to score against')
-    if lacking := [c for c in y if c not in p]: raise ValueError(f'the predictions lack the labels {lacking}')
+    if y.isna().all(axis=None): raise ValueError('no galaxy has a known label: read them, df.attrs tells from where')
+    if lacking := [c for c in y if c not in p]: raise ValueError(f'the predictions lack the labels {lacking}: predict '
+                                                                 f'them too')
     y = y.loc[y.index.intersection(p.index, sort=False)]
     if len(lost := p.index.difference(y.index)):
-        raise ValueError(f'{len(lost)} predictions are for galaxies that have no row of labels, {lost[0]} for one')
+        raise ValueError(f'{len(lost)} predictions are for galaxies that have no row of labels, {lost[0]} for one: '
+                         f'drop these')
     p = numbers(p.loc[y.index], list(y))
     for t, what in ((p, 'predictions'), (y, 'labels')):
         if ((t < -1e-6) | (t > 1+1e-6)).any(axis=None):
-            raise ValueError(f'{what} reach from {t.min(axis=None):.3g} to {t.max(axis=None):.3g}: they lie in [0, 1]')
-    if p.isna().any(axis=None): raise ValueError(f'{int(p.isna().sum().sum())} predictions are NaN')
+            raise ValueError(f'{what} reach from {t.min(axis=None):.3g} to {t.max(axis=None):.3g}: divide percent by '
+                             f'100')
+    if p.isna().any(axis=None): raise ValueError(f'{int(p.isna().sum().sum())} predictions are NaN: leave these out')
     return p, y
 
 def asked_kind(
@@ -206,7 +209,8 @@ def threshold_curves(
 )->pd.DataFrame:            # label, threshold (falling), recall, false_positives, precision
     "Every threshold of labels of two values; raises `ValueError` as `label_headlines`, and for fractions."
     p, y = _paired(pred, labels)
-    if label_kind(y) == 'fractions': raise ValueError('curves need labels of 0 and 1: these are fractions')
+    if label_kind(y) == 'fractions': raise ValueError('curves need labels of 0 and 1: make them with '
+                                                      'schema.make_labels')
     def of(c):
         k = y[c].notna()
         t = pd.DataFrame({'threshold': p[c][k], 'yes': y[c][k], 'no': 1-y[c][k]}).groupby('threshold').sum()

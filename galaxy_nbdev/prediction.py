@@ -291,7 +291,8 @@ def published_names(
     names, tables = schema_of(pred).answers.published, [(metrics.question_shares(pred, None), 'fraction')]
     if alpha is not None:
         if list(alpha.galaxy_id) != list(pred.galaxy_id):
-            raise ValueError('the concentrations are of other galaxies than the predictions, or in another order')
+            raise ValueError('the concentrations are of other galaxies than the predictions, or in another order: '
+                             'take prediction.concentrations of the same')
         tables.append((alpha[[c for c in names.index if c in alpha]], 'dirichlet'))
     out = [t.set_axis([f'{names[c]}_{end}' for c in t], axis=1).reset_index(drop=True) for t, end in tables]
     return pd.concat([pd.DataFrame({'id_str': list(pred.galaxy_id)}), *out], axis=1)

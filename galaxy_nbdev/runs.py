@@ -155,7 +155,7 @@ def plain_architecture(
     except ValueError as e:
         near = get_close_matches(str(name), own, 3, .5)
         ours = ', '.join(near or own)
-        raise ValueError(f'no architecture {str(name)[:100]!r}: {e}; of this package: {ours}') from None
+        raise ValueError(f'no architecture {str(name)[:100]!r}: {e}; choose of this package: {ours}') from None
     return own['galaxy_encoder'], {'name': name if ':' in name else found}
 
 # %% ../nbs/foundations/runs.ipynb #a8c4bf2d

@@ -113,8 +113,7 @@ def _parents_first(entries, where):
     while left:
         ready = next((q for q in left if told.issuperset(q['asked_after'])), None)
         if ready is None:
-            raise ValueError(f'{where}: the questions {", ".join(q["question"] for q in left)} lead back to '
-                             f'themselves: name their parents anew')
+            raise ValueError(f'{where}: {", ".join(q["question"] for q in left)} lead back to themselves: name others')
         left.remove(ready)
         out.append(ready)
         told |= {f'{ready["question"]}_{a["answer"]}' for a in ready['answers']}
@@ -181,8 +180,7 @@ def _once(questions, where):
             raise ValueError(f'{where}: question {q.slug} is asked after {both[1]} and after {both[0]}, and one '
                              'volunteer can give both')
         if len({_root(p, question) for p in q.sums_to}) > 1:
-            raise ValueError(f'{where}: the parents of question {q.slug} are fractions of different volunteers: give '
-                             f'it one parent')
+            raise ValueError(f'{where}: the parents of {q.slug} are fractions of different volunteers: give it one')
 
 def _root(c, question):
     "Number of the question of whose volunteers a class is a fraction; None: of all."
@@ -214,9 +212,8 @@ def read_schema(
         raise ValueError(f'campaign {which!r}: choose {", ".join(campaign_names())}, a JSON file, or a dict of the '
                          'same form')
     try: text = json.dumps(which)
-    except (TypeError, ValueError, RecursionError) as e: raise ValueError('the campaign cannot be written as JSON, '
-                                                                          'use plain values: '
-                                                                          f'{str(e)[:100]}') from None
+    except (TypeError, ValueError, RecursionError) as e: raise ValueError('the campaign cannot be written as JSON: '
+                                                                          f'{str(e)[:100]}; use plain values') from None
     return _own(text)
 
 # %% ../nbs/foundations/schema.ipynb #92ab438d
@@ -490,8 +487,7 @@ def noise_floor(
     the number of votes is unknown."""
     v = noise_variance(df, n_votes).to_numpy()
     if np.isnan(v).all():
-        raise ValueError('no fraction of this catalogue is known from two votes or more (n_votes): there is no floor, '
-                         'read counts')
+        raise ValueError('no fraction of this catalogue is known from two votes or more: no floor, read n_votes')
     return float(np.sqrt(np.nanmean(v)))
 
 # %% ../nbs/foundations/schema.ipynb #df202467
@@ -520,8 +516,8 @@ def make_labels(
 def _known(df):
     "The fractions of the questions that somebody answered."
     known = [c for c in schema_of(df).classes if c in df and df[c].notna().any()]
-    if not known: raise ValueError('the catalogue has no vote fractions: none of its columns Class1.1 ... holds a '
-                                   'number: read it with its labels')
+    if not known: raise ValueError('the catalogue has no vote fractions: none of its columns of classes holds a number'
+                                   ': df.attrs tells its source, read it again')
     return numbers(df, known).set_axis(known, axis=1)
 
 # %% ../nbs/foundations/schema.ipynb #b2b4d577

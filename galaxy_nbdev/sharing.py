@@ -55,7 +55,7 @@ def save_table(
     raises `ValueError` for another suffix."""
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in TABLE_FORMATS: raise ValueError(f'{path}: choose {", ".join(TABLE_FORMATS)}')
+    if suffix not in TABLE_FORMATS: raise ValueError(f'{path}: choose another ending, {", ".join(TABLE_FORMATS)}')
     first = [c for c in ('galaxy_id', 'ra', 'dec') if c in df]
     df = df[[*first, *(c for c in df if c not in first)]]
     about, notes = {c: column_notes(c, schema_of(df)) for c in df}, json.dumps(df.attrs, default=str)
@@ -79,13 +79,18 @@ _NOTES = 'galaxy_nbdev'
 def _astropy(df, about, notes):
     "A table for FITS and VOTable."
     from astropy.table import Table
-    text = lambda c: df[c].dtype == object or str(df[c].dtype).startswith(('str', 'string'))
-    t = Table({c: np.asarray(df[c].fillna('') if text(c) else df[c], str if text(c) else None) for c in df})
+    t = Table({c: _column(df[c]) for c in df})
     for c in t.colnames:
         a = about[c]
         t[c].unit, t[c].description, t[c].meta['ucd'] = a['unit'] or None, a['description'] or None, a['ucd']
     t.meta['NOTES'] = notes
     return t
+
+def _column(s): # array
+    "A column for astropy; what is missing is empty text, or masked among whole numbers."
+    if not pd.api.types.is_numeric_dtype(s): return np.asarray(s.astype(object).where(s.notna(), ''), str)
+    if not s.isna().any() or s.dtype.kind == 'f': return np.asarray(s)
+    return np.ma.array(s.fillna(0).to_numpy(s.dtype.numpy_dtype), mask=s.isna().to_numpy())
 
 def _votable(t, notes):
     "The same as a VOTable, with its UCDs; the notes are an INFO of it."
@@ -107,7 +112,8 @@ def read_predictions(
     said = _notes_of(path)
     try: notes = json.loads(said) if said else {}
     except ValueError as e: raise ValueError(f'{path}: its notes are damaged ({e}): save the table again') from None
-    if not isinstance(notes, dict): raise ValueError(f'{path}: its notes are no object of names and values')
+    if not isinstance(notes, dict): raise ValueError(f'{path}: its notes are no object of names and values: save it '
+                                                     f'again')
     out.attrs = notes
     return out
 

@@ -223,7 +223,7 @@ def answered(
     if vocab is None: vocab = [c for c in schema_of(df).classes if c in pred]
     if vocab: return labelled(df, vocab)
     own = [c for c in pred if c not in _NO_LABELS and pd.api.types.is_numeric_dtype(pred[c])]
-    if not own: raise ValueError(f'the predictions have no column of answers: their columns are {_some(pred)}')
+    if not own: raise ValueError(f'the predictions have no column of answers: rename one of {_some(pred)}')
     if set(own).isdisjoint(df):
         raise ValueError(f'the catalogue has no labels {_some(own)}, which are predicted: give the catalogue that has '
                          f'them, or say how they are made, scheme=')
