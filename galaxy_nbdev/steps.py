@@ -91,8 +91,8 @@ class like_gpu(TorchDispatchMode):
     "Within it, a copy from the device `meta` to the CPU gives zeros; an operation between the two raises as on a GPU."
     def __torch_dispatch__(self, f, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if f is not torch.ops.aten._to_copy.default or not args[0].is_meta or kwargs.get('device') != torch.device('cpu'):
-            return f(*args, **kwargs)
+        copied = f is torch.ops.aten._to_copy.default and args[0].is_meta and kwargs.get('device')
+        if not copied or copied.type != 'cpu': return f(*args, **kwargs)
         return torch.zeros(args[0].shape, dtype=kwargs.get('dtype') or args[0].dtype)
 
 # %% ../nbs/foundations/steps.ipynb #57660172
@@ -149,13 +149,18 @@ def recorded(
     step,   # function of nothing, whose tensors stay where they are
     warm    # function of nothing that does most of it, with no effect
 ):          # function that does the step again and returns what it returned
-    "Work on a GPU, recorded as a CUDA graph."
+    "Work on a GPU, recorded as a CUDA graph; what fails raises `RuntimeError`, and random numbers go on."
     side, here = torch.cuda.Stream(), torch.cuda.current_stream()
     side.wait_stream(here)
     with torch.cuda.stream(side): warm()
     here.wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph): out = step()
+    graph, random = torch.cuda.CUDAGraph(), torch.cuda.default_generators[torch.cuda.current_device()]
+    kept = random.clone_state()
+    try:
+        with torch.cuda.graph(graph, stream=side): out = step()
+    except RuntimeError:
+        random.graphsafe_set_state(kept)    # the other one waits for the end of the recording
+        raise
     def replay():
         graph.replay()
         return out
@@ -179,15 +184,19 @@ class StepBatches(GetAttr):
 class CapturedStep(Callback):
     """The whole training step as one CUDA graph, recorded on the second batch of a fit.
 
-    The first batch, and one of another size, are asked for as usual; so is every batch where `hindrance` names one."""
+    An epoch's first batch, and one of another size, are computed as usual; so is every batch where `hindrance` says
+    why. On the one card it was tried on, the first recording of a process failed in two of three calls (issue of
+    kernels that are loaded late, as it seems); since then the whole step is rehearsed, which has not met a card."""
     order, run_valid = 100, False       # after what sets the rates
     def __init__(self, record=recorded): self.record = record
 
     def before_fit(self):
-        self.replay, self.ready, self.loaded, self.made_for, self.why = None, False, False, None, hindrance(self.learn)
+        self.replay, self.ready, self.loaded, self.made_for, self.why = None, False, False, None, 'nothing is trained'
+        if hasattr(self.learn, 'gather_preds'): return
+        self.why = hindrance(self.learn)
         if self.why: return warnings.warn(f'steps are not captured: {self.why}')
         dl, device = self.dls.train, self.dls.device
-        self.half = next((cb for cb in self.learn.cbs if isinstance(cb, BFloat16)), None)
+        self.in_bf16 = next((cb for cb in self.learn.cbs if isinstance(cb, BFloat16)), None)
         self.augment = next((f for f in dl.after_batch.fs if isinstance(f, GalaxyAugment)), None)
         held = resident_pixels(dl.store, device)
         self.pixels = torch.from_numpy(np.array(dl.store.images)) if held is None else held
@@ -199,7 +208,8 @@ class CapturedStep(Callback):
         if self.why: return
         groups = self.opt.opt.param_groups
         now = [(g['weight_decay'], g['betas'][1], g['eps'], [w.requires_grad for w in g['params']]) for g in groups]
-        if now != self.made_for: self.replay, self.ready, self.made_for = None, False, now
+        if now != self.made_for: self.replay, self.made_for = None, now
+        self.ready = False      # a resumed run begins an epoch as an uninterrupted one does
         self.learn.dl = StepBatches(self.dls.train, self.load)
 
     def after_step(self): self.ready = True     # now the optimiser has its means
@@ -221,7 +231,9 @@ class CapturedStep(Callback):
         rates = [v for g in self.opt.opt.param_groups for v in (g['lr'], g['betas'][0])]
         self.sent[-len(rates):] = torch.tensor(rates)
         self.here.copy_(self.sent, non_blocking=True)
-        if self.half: self.half.after_pred()
+        if self.in_bf16: self.in_bf16.after_pred()
+        # no earlier step's graph of gradients is left: its nodes belong to another stream
+        for name in ('pred', 'loss', 'loss_grad'): setattr(self.learn, name, getattr(self.learn, name).detach())
         if self.replay is None: self.replay = self._recorded()
         x, self.learn.yb, self.learn.pred, loss = self.replay()
         self.learn.xb, self.loaded = (x,), False
@@ -248,7 +260,7 @@ def _passes(at):
         if at.augment: at.augment.drawn = None
     x, groups = x.as_subclass(torch.Tensor), learn.opt.opt.param_groups
     weights = [w for g in groups for w in g['params'] if w.requires_grad]
-    half = torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False) if at.half else nullcontext()
+    half = torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False) if at.in_bf16 else nullcontext()
     with torch.enable_grad():
         with half: pred = learn.model(x)
         loss = learn.loss_func(pred, *y)
@@ -256,10 +268,12 @@ def _passes(at):
     return x, tuple(y), pred.detach(), loss.detach(), dict(zip(weights, grads))
 
 def _rehearse(at):
-    "The passes, and the network's statistics and the random numbers as they were."
-    before = [b.clone() for b in at.model.buffers()]
-    with torch.random.fork_rng([at.here.device] if at.here.is_cuda else []): _passes(at)
-    for b, was in zip(at.model.buffers(), before): b.copy_(was)
+    "A whole step, and then weights, averages, statistics and random numbers as they were."
+    states = [v for s in at.learn.opt.opt.state.values() for v in s.values()]
+    changed = [t.detach() for t in (*at.model.parameters(), *at.model.buffers(), *states)]
+    before = [t.clone() for t in changed]
+    with torch.random.fork_rng([at.here.device] if at.here.is_cuda else []): _whole_step(at)
+    for t, was in zip(changed, before): t.copy_(was)
 
 @torch.no_grad()
 def _whole_step(at):
