@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from tqdm.auto import tqdm
 from . import files, images, profile
 from .dataloaders import data_hash
-from .schema import CLASSES
+from .schema import schema_of
 
 # %% ../nbs/foundations/measures.ipynb #8c332a7e
 MEASURES = ['red', 'green', 'blue', 'sky', 'brightness', 'red_out', 'green_out', 'blue_out', 'red_blue', 'red_blue_out',
@@ -78,7 +78,7 @@ def baselines(
 )->dict:                    # name -> predictions: galaxy_id and the labels
     """Predictions of 'all zeros', 'mean predictor', 'central pixels' and 'boosted measures',
     kept under `profile.home()/'cache'`; raises as `images.open_image`."""
-    vocab = [c for c in (vocab or CLASSES) if c in train and train[c].notna().any()]
+    vocab = [c for c in (vocab or schema_of(train).classes) if c in train and train[c].notna().any()]
     of = [images.fingerprint(t, None, None) for t in (train, test)]+[data_hash(t, vocab) for t in (train, test)]
     file = profile.home()/'cache'/f'baselines-{files.digest(of, neighbours, boosted, MEASURES, vocab)}.parquet'
     if not file.exists():
