@@ -204,8 +204,7 @@ def galaxy_train(
     how = dict(weight=_class_weights(dls, class_weights), cbs=_callbacks(patience, tensorboard))
     learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **how, **settings)
     last = learner.train_run(learn, recipe, p.epochs if epochs is None else epochs, lr, seed).iloc[-1]
-    if learner.rank_distrib(): return      # of several processes the first speaks
-    print(_reached(runs.run_folder(learn, recipe, seed), last.epoch))
+    if not learner.rank_distrib(): print(_reached(runs.run_folder(learn, recipe, seed), last.epoch))
 
 # %% ../nbs/foundations/commands.ipynb #afd39e02
 @_command
