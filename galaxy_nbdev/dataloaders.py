@@ -18,12 +18,13 @@ from fastai.torch_core import TensorBase, TensorImage
 from fastcore.basics import patch
 from plum import dispatch
 from . import images
-from .augment import GalaxyAugment, ahead, on_device
+from .augment import ahead, augmentations, on_device
 from .figures import Sheet
+from .labels import label_kind
 from .schema import CLASSES
 from .splits import kfold_ids, split_ids, split_name, text_ids, training_mask   # kfold_ids for users
 from .targets import GalaxyBlock, VoteCountsBlock, VoteFractions, VoteFractionsBlock
-from .targets import count_columns, label_kind, labelled, show_votes, with_counts
+from .targets import count_columns, labelled, show_votes, with_counts
 
 # %% ../nbs/02_dataloaders.ipynb #2adf3a6c
 class GalaxyDL(TfmdDL):
@@ -134,11 +135,11 @@ def galaxy_block(
     size:int=64,        # side of the network's input, pixels
     splitter=None,      # fastai splitter over the catalogue's rows
     stats=None,         # mean and standard deviation of R, G, B; None: pixels stay in [0, 1]
-    augment=True,       # True: `GalaxyAugment()`; a list of batch transforms; False: none
+    augment=True,       # True: `GalaxyAugment()`; False: none; names or batch transforms, as `augmentations`
     counts:bool=False   # True: the votes (`Count*`) as a second target
 )->DataBlock:           # pictures (3, size, size) and fractions (len(vocab),); `.dataloaders(df)` makes loaders of it
     "The `DataBlock` of galaxies and their vote fractions; its source is a catalogue."
-    tfms = [GalaxyAugment()] if augment is True else list(augment or [])
+    tfms = augmentations(augment)
     if stats is not None: tfms.append(GalaxyNormalize.from_stats(*stats, cuda=False))
     blocks = (GalaxyBlock(crop, size), VoteFractionsBlock(vocab)) + (VoteCountsBlock(vocab),)*counts
     return DataBlock(blocks, n_inp=1, dl_type=GalaxyDL, splitter=splitter, batch_tfms=tfms)
@@ -147,6 +148,7 @@ def galaxy_block(
 def _store(df, source, dest, crop, size):
     "The store of a catalogue, built where it is missing; None for files."
     if source not in ('auto', 'store', 'files'): raise ValueError(f'source={source!r}: choose auto, store or files')
+    if 'path' not in df: raise ValueError('the catalogue has no column path, which says where the pictures are')
     if source == 'files': return None
     try: return images.build_store(df, dest, crop=crop, size=size)
     except OSError as e:
@@ -181,7 +183,7 @@ class GalaxyDataLoaders(DataLoaders):
         vocab=None,             # columns of the targets, in [0, 1]; None: the classes that are known
         scheme=None,            # in place of `vocab`: labels made of the votes, as `schema.make_labels` takes it
         rule:str='report',      # of the scheme
-        augment=True,           # True: `GalaxyAugment()`; a list of batch transforms; False: none
+        augment=True,           # True: `GalaxyAugment()`; False: none; names or transforms, as `augmentations`
         weights=None,           # how often each galaxy is drawn, say `rarity_weights(df)`; None: once an epoch
         counts:bool=False,      # True: the votes of each answer as a second target, for the likelihood of the votes
         stats=None,             # mean and deviation of R, G, B for an encoder; None: the training galaxies' own

@@ -27,6 +27,7 @@ from . import confidence, images, metrics, novelty, profile
 from .dataloaders import GalaxyDataLoaders, GalaxyDL, galaxy_block
 from .files import weights_digest, write_json
 from .hub import fetch_repository, hub_name
+from .labels import label_headlines
 from .losses import HEADS, LOSSES, DeviceLoss, DeviceSmoothLoss, known_metrics
 from .runs import HISTORY, RUN_FILES, Diverged, KeepRun, TrainingLog, check_arch_settings
 from .runs import check_same_run, check_weights, fill_network, find_architecture, held_out_losses
@@ -358,9 +359,8 @@ def _pictures(dls):
     return {'pictures': novelty.novelty_note(novelty.picture_traits(np.stack(pixels)))}
 
 def _class_scores(p, y):
-    "Means over the labels, as `metrics.binary_scores` gives them; None where a label is the same for all."
-    macro = metrics.binary_scores(p, y).loc['macro', ['accuracy', 'f1', 'auc']].astype(float)
-    return {k: None if math.isnan(v) else v for k, v in macro.items()}
+    "Headlines of classes, as `label_headlines` gives them; None where a label is the same for all."
+    return {k: None if math.isnan(v) else v for k, v in label_headlines(p, y, draws=0).value.items()}
 
 # %% ../nbs/foundations/learner.ipynb #7f2e796c
 @patch

@@ -458,17 +458,20 @@ def held_out(
 
 # %% ../nbs/foundations/runs.ipynb #c5935142
 def finished_runs(
-    df:pd.DataFrame # a catalogue
-)->list:            # folders, sorted by name
+    df:pd.DataFrame,    # a catalogue, with the labels of a scheme where the runs shall be of one (`targets.labelled`)
+    vocab=None          # the columns that the runs shall answer; None: classes of the campaign, any of them
+)->list:                # folders, sorted by name
     """The finished runs of these galaxies and labels, in the profile in force; a warning names folders that cannot be
     read."""
-    found, data = [], data_hash(df)
+    found, data = [], data_hash(df, vocab or ())
     for f in sorted(_of_data(df).glob('*/provenance.json')):
         if f.parent.suffix in ('.part', '.old') or f.parent.name.startswith('.'): continue
-        try: of_these = read_run(f.parent, 'provenance.json')['data'] == data
+        try: of_these = read_run(f.parent, 'provenance.json')['data'] == data and _answers(f.parent, vocab)
         except (ValueError, OSError) as e: warnings.warn(f'left out: {e}')
         else: found += [f.parent]*of_these
     return found
+
+def _answers(run, vocab): return vocab is None or read_run(run)['vocab'] == list(vocab)
 
 # %% ../nbs/foundations/runs.ipynb #eb3c190e
 def run_split(
@@ -480,9 +483,10 @@ def run_split(
 # %% ../nbs/foundations/runs.ipynb #ec13c43e
 def run_group(
     run:str|Path    # a finished run
-)->tuple:           # its split, its number of outputs
+)->tuple:           # its split, its number of outputs, and the first and last of them
     "What runs must have in common to be in one table."
-    return run_split(run), len(read_run(run)['vocab'])
+    vocab = read_run(run)['vocab']
+    return run_split(run), len(vocab), f'{vocab[0]} to {vocab[-1]}'
 
 # %% ../nbs/foundations/runs.ipynb #371a5875
 def commonest_group(
@@ -505,9 +509,9 @@ def check_runs(
     of several groups."""
     for r in runs:
         if not (Path(r)/'provenance.json').exists(): raise FileNotFoundError(f'no finished run at {r}')
-        if read_run(r, 'provenance.json')['data'] != data_hash(df):
+        if read_run(r, 'provenance.json')['data'] != data_hash(df, read_run(r)['vocab']):
             raise ValueError(f'{r} was made on other galaxies or labels than this catalogue: give its own catalogue, '
                              f'and another table')
     found = {run_group(r) for r in runs}
     if len(found) > 1:
-        raise ValueError(f'runs of different splits or numbers of outputs share no table: {sorted(found)}')
+        raise ValueError(f'runs of different splits or outputs share no table: {sorted(found)}')

@@ -485,7 +485,7 @@ def noise_floor(
 
 # %% ../nbs/foundations/schema.ipynb #df202467
 SCHEMES = {name: [f'Class{c}' for c in classes.split()]+['bulge'] for name, classes in {
-    'hubble': '1.1 4.1 3.1',
+    'bulge': '', 'hubble': '1.1 4.1 3.1',
     'reduced': '1.1 2.1 4.1 3.1 7.1 7.2 7.3',
     'all_features': '1.1 2.1 4.1 3.1 5.4 5.3 5.2 7.1 7.2 7.3 9.1 10.1 10.2 10.3 11.1 11.2 11.3 11.4 11.5 11.6'}.items()}
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.parquet as pq
 from . import confidence, files, hub, metrics, sources, tables
-from .evaluation import score
+from .evaluation import run_labels, score
+from .labels import LabelScore
 from .learner import load_run
 from .runs import RUN_FILES, check_runs, held_out, read_run, run_split
 from .schema import ANSWERS, CLASSES, schema_of
@@ -182,10 +183,10 @@ def _not_for_kaggle(attrs):
 def by_fold(
     runs:list,          # finished runs of one recipe, a fold each
     df:pd.DataFrame     # their catalogue
-)->pd.DataFrame:        # one row a fold, then mean and sd: rmse, over_floor, mae, accuracy
-    "The scores of a cross-validation."
-    columns = ['rmse', 'over_floor', 'mae', 'accuracy']
-    t = pd.DataFrame({run_split(r): score(held_out(r), df, draws=0).overall[columns] for r in runs}).T
+)->pd.DataFrame:        # one row a fold, then mean and sd: rmse, over_floor, mae, accuracy ...
+    "The scores of a cross-validation, and for classes accuracy, F1 and AUC."
+    t = pd.DataFrame({run_split(r): score(held_out(r), df, draws=0).overall for r in runs}).T
+    t = t[[c for c in ('rmse', 'over_floor', 'mae', 'accuracy', 'f1', 'auc') if c in t]]
     return pd.concat([t, t.agg(['mean', 'std']).rename({'std': 'sd'})])
 
 # %% ../nbs/foundations/sharing.ipynb #99831172
@@ -221,7 +222,7 @@ class ModelCard:
 # %% ../nbs/foundations/sharing.ipynb #67c25fb9
 def _table(t):
     "A DataFrame in Markdown."
-    cell = lambda v: '' if v is None or v != v else f'{v:.4f}' if isinstance(v, float) else str(v).replace('|', '\\|')
+    cell = lambda v: '' if pd.isna(v) else f'{v:.4f}' if isinstance(v, float) else str(v).replace('|', '\\|')
     rows = [[t.index.name or '', *t.columns], ['---']*(t.shape[1]+1),
             *([i, *r] for i, r in zip(t.index, t.itertuples(index=False)))]
     return '\n'.join('| '+' | '.join(map(cell, r))+' |' for r in rows)
@@ -235,6 +236,7 @@ def model_card(
     """The card of a finished run: data, split, recipe, scores with intervals and, where its recipe was trained on
     other folds too, of each fold; limits, licence, how to load; raises as `leaderboard`."""
     run, df = Path(run), sources.catalogue() if df is None else df
+    if (run/'settings.json').exists(): df, _ = run_labels(run, df)
     check_runs([run], df)
     s, m, o, pred = *(read_run(run, f) for f in ('settings.json', 'metrics.json', 'provenance.json')), held_out(run)
     result = score(pred, df)
@@ -245,16 +247,15 @@ def model_card(
                               'highest rate', 'batch', 'seed', 'minutes', 'device', 'galaxy_nbdev', 'commit'],
                               name='recipe'))
     data, folds = s['data'], _folds(run)
-    about = {'settings': s, 'scores': result.overall[['rmse', 'mae', 'accuracy']].dropna().to_dict()}
+    about = {'settings': s, 'scores': result.overall.reindex(['rmse', 'mae', 'accuracy', 'f1']).dropna().to_dict()}
     return ModelCard(f'{s["recipe"]} on {data["name"]}', about=about, sections={
-        'Data': f'{data["name"]} (source {data["source"]}, {data["kind"]} vote fractions, hash {data["data"]}): '
+        'Data': f'{data["name"]} (source {data["source"]}, {data["kind"]} votes, hash {data["data"]}): '
                 f'{m["n_train"]:,} galaxies trained on, {m["n_valid"]:,} held out by split {s["split"]}.',
-        'Recipe': recipe, 'Scores': result.intervals.dropna(subset='value'),
-            'Scores by question': result.per_question[['question', 'rmse', 'over_floor', 'asked', 'accuracy',
-                                                       'majority']].set_index('question'),
+        'Labels': _label_text(s['vocab'], result), 'Recipe': recipe,
+        'Scores': result.intervals.dropna(subset='value'), **_by_label(result),
         **({'Intervals of 90 %': _intervals(pred, df)} if 'intervals' in m else {}),
         **({'Scores by fold': by_fold(folds, df)} if len(folds) > 1 else {}),
-        'Limits': _limits(df, result, pred), 'Licence': _LICENCE.get(data['source'],
+        'Limits': _limits(df, result), 'Licence': _LICENCE.get(data['source'],
             'The code is Apache-2.0; the licence of the images and votes is their source\'s.'),
         'How to load': f"```\nfrom galaxy_nbdev.learner import load_run\nfrom galaxy_nbdev.prediction import "
                        f"predict\nlearn = load_run('{where or run.name}')      # the run\npredict(learn, df)     "
@@ -280,11 +281,32 @@ _LICENCE = {'simulated': 'Code and simulated galaxies are Apache-2.0.',
           'them are for non-commercial use.'}
 
 # %% ../nbs/foundations/sharing.ipynb #d761011d
-def _limits(df, s, pred):
+def _label_text(vocab, s):
+    "What the network answers, in words."
+    named = ', '.join(vocab[:8])+(f' and {len(vocab)-8} more' if len(vocab) > 8 else '')
+    what = {'fractions': 'fractions from 0 to 1', 'yes or no': 'a yes or no each', 'one of k': 'one class of these'}
+    tree = 'cumulative vote fractions of the decision tree'
+    return f'{named}: {what[s.kind] if isinstance(s, LabelScore) else tree}. {s.name}.'
+
+def _by_label(s):
+    "The section of single questions, or of single labels."
+    if isinstance(s, LabelScore): return {'Scores by label': s.per_label.rename_axis('label')}
+    columns = ['question', 'rmse', 'over_floor', 'asked', 'accuracy', 'majority']
+    return {'Scores by question': s.per_question[columns].set_index('question')}
+
+def _hardest(s):
+    "The question, or the label, that is answered worst."
+    if not isinstance(s, LabelScore):
+        return f'The hardest question is {s.per_question.set_index("question").rmse.idxmax()}.'
+    t = s.per_label.loc[list(s.labels)]
+    worst = t.rmse.idxmax() if s.kind == 'fractions' else t.f1.astype(float).fillna(0).idxmin()
+    behind = f'{t.n[worst]:.0f} galaxies' if s.kind == 'fractions' else f'{t.yes[worst]} of {t.n[worst]} galaxies'
+    return f'The hardest label is {worst}, which rests on {behind}.'
+
+def _limits(df, s):
     "What the scores do not say."
-    hardest = s.per_question.set_index('question').rmse.idxmax()
     lines = [f'{s.name}; the intervals are over galaxies, and say nothing of another '
-             f'seed.', s.note, f'The hardest question is {hardest}.']
+             f'seed.', s.note, _hardest(s)]
     if df.attrs.get('source') == 'simulated':
         lines.append('Trained on simulated galaxies: on real ones its answers are a starting point and no measurement.')
     if df.attrs.get('source') == 'kaggle':

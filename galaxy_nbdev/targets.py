@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['in_words', 'VoteFractions', 'show_votes', 'GalaxyImage', 'OpenGalaxy', 'GalaxyBlock', 'ToVoteFractions',
            'VoteFractionsBlock', 'count_columns', 'with_counts', 'ToVoteCounts', 'VoteCountsBlock', 'labelled',
-           'label_kind', 'rarity_weights']
+           'answered', 'rarity_weights']
 
 # %% ../nbs/foundations/targets.ipynb #89f5bc54
 from difflib import get_close_matches
@@ -19,7 +19,8 @@ from fasttransform import Transform
 from PIL import Image
 from . import images
 from .figures import PALETTE
-from .schema import ANSWERS, CLASSES, galaxy_ids, make_labels
+from .labels import label_kind
+from .schema import ANSWERS, CLASSES, galaxy_ids, make_labels, schema_of
 
 # %% ../nbs/foundations/targets.ipynb #536ebbe4
 def in_words(
@@ -162,18 +163,23 @@ def labelled(
 )->tuple:               # the catalogue with ids as text and the columns of the targets, and their names
     """What is to be learned.
 
-    Raises `ValueError` for galaxies without an id or a picture, and for labels that are missing or outside [0, 1]."""
-    if lacking := [c for c in ('galaxy_id', 'path') if c not in df]:
-        raise ValueError(f'the catalogue has no column {", ".join(lacking)}: its columns are {_some(df)}')
+    Raises `ValueError` for galaxies without an id, and for labels that are missing or outside [0, 1]."""
+    if 'galaxy_id' not in df:
+        raise ValueError(f'the catalogue has no column galaxy_id: its columns are {_some(df)}')
     if not len(df): raise ValueError('the catalogue is empty')
     attrs, df = df.attrs, df.assign(galaxy_id=galaxy_ids(df))
     if scheme is not None:
-        made = make_labels(df, scheme, rule)
+        scheme = int(scheme) if str(scheme).isdigit() else scheme
+        made = make_labels(_of(df, attrs), scheme, rule)
         df = df.drop(columns=list(made), errors='ignore').join(made.reset_index(drop=True).set_index(df.index))
         vocab, attrs = list(made), made.attrs | {'scheme': str(scheme), 'rule': rule}
-    vocab = list(vocab) if vocab is not None else [c for c in CLASSES if c in df and df[c].notna().any()]
+    if vocab is None: vocab = [c for c in schema_of(_of(df, attrs)).classes if c in df and df[c].notna().any()]
+    return _check_labels(_of(df, attrs), list(vocab)), list(vocab)
+
+def _of(df, attrs):
+    "A table with these notes."
     df.attrs = attrs
-    return _check_labels(df, vocab), vocab
+    return df
 
 def _some(columns): return ', '.join(map(str, list(columns)[:12])) + (' ...' if len(list(columns)) > 12 else '')
 
@@ -201,13 +207,30 @@ def _check_labels(df, vocab):
     return df
 
 # %% ../nbs/foundations/targets.ipynb #f77d5a2e
-def label_kind(
-    y:pd.DataFrame  # labels, one row a galaxy; NaN: unknown
-)->str:             # 'one of k': 0 or 1, exactly one 1 in every known row; 'yes or no': 0 or 1; else 'fractions'
-    "What labels are, by their values."
-    if not (y.isna() | y.isin([0, 1])).all(axis=None): return 'fractions'
-    known = y.dropna()
-    return 'one of k' if y.shape[1] > 2 and len(known) and (known.sum(axis=1) == 1).all() else 'yes or no'
+def answered(
+    pred:pd.DataFrame,  # predictions; what they were trained on stands in their `attrs`
+    df:pd.DataFrame,    # a catalogue
+    vocab=None,         # the labels' columns; None: those of the training
+    scheme=None,        # in place of `vocab`, as `schema.make_labels` takes it; None: that of the training
+    rule=None           # of the scheme; None: that of the training
+)->tuple:               # the catalogue with these labels, and their names
+    """The labels that predictions are to be held against.
+
+    Raises `ValueError` where the catalogue has none of them, or none at all."""
+    said = pred.attrs.get('trained on') or {}
+    if vocab is None: scheme = said.get('scheme') if scheme is None else scheme
+    if scheme is not None and str(scheme) != 'fractions':
+        return labelled(df, None, scheme, rule or said.get('rule', 'report'))
+    if vocab is None: vocab = [c for c in schema_of(df).classes if c in pred]
+    if vocab: return labelled(df, vocab)
+    own = [c for c in pred if c not in _NO_LABELS and pd.api.types.is_numeric_dtype(pred[c])]
+    if not own: raise ValueError(f'the predictions have no column of answers: their columns are {_some(pred)}')
+    if set(own).isdisjoint(df):
+        raise ValueError(f'the catalogue has no labels {_some(own)}, which are predicted: give the catalogue that has '
+                         f'them, or say how they are made, scheme=')
+    return labelled(df, [c for c in own if c in df])
+
+_NO_LABELS = ['galaxy_id', 'path', 'ra', 'dec', 'n_votes', 'split', 'model']
 
 # %% ../nbs/foundations/targets.ipynb #a947d872
 def rarity_weights(

@@ -8,7 +8,7 @@ __all__ = ['KAGGLE_VOTES', 'cast_votes', 'simulate_votes', 'correspondence', 'to
 
 # %% ../nbs/foundations/votes.ipynb #27590b1d
 import numpy as np, pandas as pd
-from .schema import CLASSES, read_schema, schema_of, to_conditional, to_cumulative
+from .schema import CLASSES, floor_caveat, read_schema, schema_of, to_conditional, to_cumulative
 
 # %% ../nbs/foundations/votes.ipynb #085590cf
 def cast_votes(
@@ -146,5 +146,6 @@ def assumed_votes(
     "Votes a galaxy where the catalogue does not tell."
     if n_votes is None and 'n_votes' not in df and df.attrs.get('source') == 'kaggle': n_votes = KAGGLE_VOTES
     notes = [f'{n_votes:g} votes a galaxy are assumed.'] if n_votes is not None else []
-    if df.attrs.get('kind') == 'debiased': notes.append('The floor holds only the binomial part of the noise.')
+    known, caveat = n_votes is not None or 'n_votes' in df, floor_caveat(df)
+    if known and caveat: notes.append(f'The noise floor is that {caveat}.')
     return n_votes, ' '.join(notes)
