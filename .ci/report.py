@@ -92,9 +92,11 @@ def run():
         front_page(settings, times, pictures)
     each(NBS, keep)
     from galaxy_nbdev.evaluation import leaderboard
-    table = leaderboard().convert_dtypes()      # whole numbers as such, beside rows that lack them
+    board = leaderboard()
+    table = board.convert_dtypes()      # whole numbers as such, beside rows that lack them
     table = table.astype(object).where(table.notna(), '')
     front_page(settings, times, pictures, table)
+    if caveat := board.attrs.get('caveat'): print(f'\nThe noise floor is that {caveat}.')
     print(f'\n{table.to_string(index=False, float_format="{:.4f}".format)}\n\nReport: {REPORT/"index.html"}')
 
 if __name__ == '__main__':

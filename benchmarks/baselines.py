@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from galaxy_nbdev import results, sources
 from galaxy_nbdev.dataloaders import data_hash
-from galaxy_nbdev.evaluation import baselines
+from galaxy_nbdev.measures import baselines
 from galaxy_nbdev.metrics import rmse
 from galaxy_nbdev.schema import CLASSES
 from galaxy_nbdev.splits import kfold_ids

@@ -16,7 +16,7 @@ os.environ.setdefault('GALAXY_HOME', str(Path(tempfile.gettempdir())/'galaxy_cro
 import numpy as np, pandas as pd
 from galaxy_nbdev import metrics, results, sources
 from galaxy_nbdev.dataloaders import GalaxyDataLoaders, data_hash
-from galaxy_nbdev.evaluation import baselines
+from galaxy_nbdev.measures import baselines
 from galaxy_nbdev.prediction import predict
 from galaxy_nbdev.learner import galaxy_learner, train_run
 from galaxy_nbdev.overlap import drop_same_sky

@@ -115,24 +115,27 @@ def galaxy_clean(
 # %% ../nbs/foundations/commands.ipynb #182b7ca1
 def _check_training(given):
     "Every option of `galaxy_train`, by its name; raises `ValueError` for the first that cannot be."
-    from galaxy_nbdev import losses, profile, sources
+    from galaxy_nbdev import augment, losses, profile, sources
     _numbers(**{k: given[k] for k in ('epochs', 'size', 'crop', 'bs', 'n', 'patience')})
     _numbers(0, seed=given['seed'])
     profile.in_range(given['lr'], '--lr', whole=False)
     profile.in_range(given['fold'], '--fold', 0, 4)
     known = dict(kind=sources.KINDS, head=losses.HEADS, loss=losses.LOSSES, rule=('report', 'diary'))
-    known |= dict(augment=('random', 'none'), class_weights=('inverse', 'inverse_sqrt', 'effective'))
+    known |= dict(class_weights=('inverse', 'inverse_sqrt', 'effective'))
     for name, names in known.items(): _choice(f'--{name}', given[name], names)
+    for name in given['augment'].split(','): _choice('--augment', name.strip(), ['none', *augment.AUGMENTATIONS])
+    if given['columns'] and given['scheme']: raise ValueError('--columns and --scheme: give one of them')
 
-def _loaders(df, scheme, rule, fold, augment, **shape): # GalaxyDataLoaders
-    "Loaders of one fold and one scheme; raises `ValueError` where the catalogue has no such labels."
+def _loaders(df, scheme, columns, rule, fold, **how): # GalaxyDataLoaders
+    "Loaders of one fold and its labels; raises `ValueError` where the catalogue has no such labels."
     from galaxy_nbdev.dataloaders import GalaxyDataLoaders
     from galaxy_nbdev.splits import kfold_ids
     split = None if fold is None else kfold_ids(df.galaxy_id) == fold
     if split is not None: split.name = f'k5-s0-f{fold}'
-    scheme = int(scheme) if scheme and scheme.isdigit() else scheme
-    return GalaxyDataLoaders.from_catalogue(df, split, scheme=scheme, rule=rule, augment=augment == 'random', **shape)
+    vocab = columns and [c.strip() for c in columns.split(',')]
+    return GalaxyDataLoaders.from_catalogue(df, split, vocab=vocab, scheme=scheme, rule=rule, **how)
 
+# %% ../nbs/foundations/commands.ipynb #b4972e6a
 def _class_weights(dls, how): # Series or None
     "A factor for each label, from the training part alone."
     from galaxy_nbdev.schema import class_weights
@@ -146,6 +149,19 @@ def _callbacks(patience, tensorboard): # list
     from fastai.callback.tensorboard import TensorBoardCallback
     return [*cbs, TensorBoardCallback(tensorboard, trace_model=False, log_preds=False)]
 
+def _fitting(labels, head, loss): # tuple
+    "The head and the loss that labels ask for, where none are given."
+    head = head or ('softmax' if labels == 'one of k' else 'sigmoid')
+    return head, loss or ('cross_entropy' if head == 'softmax' else 'mse' if labels == 'fractions' else 'bce')
+
+def _reached(run, epochs): # str
+    "The scores of a run that fit its labels, and where it lies."
+    from galaxy_nbdev.runs import read_run
+    m = read_run(run, 'metrics.json')
+    names = {'accuracy': 'accuracy', 'f1': 'F1', 'auc': 'AUC'} if 'accuracy' in m else {'rmse': 'RMSE', 'mae': 'MAE'}
+    said = ', '.join(f'{word} {m[k]:.4f}' for k, word in names.items() if m[k] is not None)
+    return f'held out: {said} after {epochs:.0f} epochs\n{run}'
+
 # %% ../nbs/foundations/commands.ipynb #5ae44a26
 @_command
 def galaxy_train(
@@ -157,17 +173,18 @@ def galaxy_train(
     size:int=None,          # side of the network's input, pixels; default: the profile's
     crop:int=None,          # side of the central part that is kept, pixels; default: the profile's
     bs:int=None,            # galaxies in a batch; default: the profile's
-    head:str=None,          # sigmoid, tree, tree_norm, dirichlet, softmax; default: sigmoid, of summary softmax
+    head:str=None,          # sigmoid, tree, tree_norm, dirichlet, softmax; default: sigmoid, of one of k softmax
     loss:str=None,          # mse, bce, conditional, votes or cross_entropy; default: the one that fits the labels
     kind:str=None,          # raw, weighted or debiased; default: the layout's own
     n:int=None,             # galaxies at most; default: all, or the profile's number
     seed:int=0,             # of training
     settings:str='{}',      # for the architecture, as JSON: '{"depth": 50}'
-    scheme:str=None,        # labels made of the votes: hubble, reduced, all_features, summary or a question's number
+    scheme:str=None,        # labels made of votes: hubble, reduced, all_features, bulge, summary, a question's number
+    columns:str=None,       # or columns of labels of your own in [0, 1], with commas: ring,bar
     rule:str='report',      # how a scheme makes votes yes or no: report or diary
     class_weights:str=None, # of rare labels in the loss: inverse, inverse_sqrt or effective; default: all alike
     fold:int=None,          # of five, the one that is held out, 0 to 4; default: a random fifth
-    augment:str='random',   # views in training: random (turned, mirrored, shifted, zoomed) or none
+    augment:str='random',   # views in training: none, or with commas random, lower_resolution, low_pass, denoise
     patience:int=None,      # epochs without a lower held-out loss after which training ends; default: all epochs
     tensorboard:str=None    # folder for TensorBoard's logs; default: none are written
 ):
@@ -176,17 +193,16 @@ def galaxy_train(
     from galaxy_nbdev import files, learner, profile, runs, sources
     recipe = files.component(arch.rpartition(':')[2] if recipe is None else recipe, '--recipe')
     settings, p = _settings(settings), profile.current()
-    head = head or ('softmax' if scheme == 'summary' else 'sigmoid')
-    loss = loss or ('mse' if scheme is None else 'cross_entropy' if head == 'softmax' else 'bce')
     learner.join_processes()
     shape = {k: getattr(p, k) if v is None else v for k, v in dict(size=size, crop=crop, bs=bs).items()}
-    dls = _loaders(sources.catalogue(data, kind, n), scheme, rule, fold, augment, counts=loss == 'votes', **shape)
+    labels = dict(scheme=scheme, columns=columns, rule=rule, fold=fold, augment=augment, counts=loss == 'votes')
+    dls = _loaders(sources.catalogue(data, kind, n), **labels, **shape)
+    head, loss = _fitting(dls.labels, head, loss)
     how = dict(weight=_class_weights(dls, class_weights), cbs=_callbacks(patience, tensorboard))
     learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **how, **settings)
     last = learner.train_run(learn, recipe, p.epochs if epochs is None else epochs, lr, seed).iloc[-1]
     if learner.rank_distrib(): return      # of several processes the first speaks
-    print(f'held out: RMSE {last.rmse:.4f}, MAE {last.mae:.4f} after {last.epoch:.0f} epochs')
-    print(runs.run_folder(learn, recipe, seed))
+    print(_reached(runs.run_folder(learn, recipe, seed), last.epoch))
 
 # %% ../nbs/foundations/commands.ipynb #afd39e02
 @_command
@@ -201,19 +217,25 @@ def galaxy_predict(
     bs:int=256,             # galaxies at a time in the network
     crop:int=None,          # side of the central part that is shown, pixels; default: as in training
     device:str=None,        # cpu, cuda or cuda:1; default: a GPU where there is one, for each worker its own
-    workers:str=None        # processes of this machine, or the address of a Dask scheduler; default: this one
+    workers:str=None,       # processes of this machine, or the address of a Dask scheduler; default: this one
+    intervals:bool=False,   # intervals of 90 % too, and how far each picture lies from those of the training
+    table:str=None          # a file for all of them: .csv, .vot, .xml, .fits or .parquet; default: none
 ):
-    "Vote fractions of every galaxy of a data set, or of a catalogue in partitions."
+    "Vote fractions of every galaxy of a data set, of a folder of pictures, or of a catalogue in partitions."
     from galaxy_nbdev import files, sources, survey
+    _choice('the end of --table', table and Path(table).suffix, ('.csv', '.vot', '.xml', '.fits', '.parquet'))
     _numbers(n=n, bs=bs, crop=crop)
     _choice('--weights', weights, ('last', 'best'))
     parts = _in_partitions(data)
     if parts and n is not None: raise ValueError(f'--n {n}: partitions are predicted whole; leave some out or give one')
     if data != 'simulated': files.apart(dest, data)
     source = data if parts else sources.catalogue(data, n=n, missing='keep')
-    how = dict(tta=_tta(tta), project=project, weights=weights, bs=bs, crop=crop, device=device)
+    how = dict(tta=_tta(tta), project=project, weights=weights, bs=bs, crop=crop, device=device,
+               intervals=intervals)
     with _workers(workers) as client: report = survey.predict_partitions(run, source, dest, client=client, **how)
-    print(f'{_summary(report, dest)}\n{dest}')
+    print(_summary(report, dest))
+    if intervals or table: _tell(dest, run, intervals, table)
+    print(dest)
 
 # %% ../nbs/foundations/commands.ipynb #7142eb1a
 def _tta(tta): # str, int or None
@@ -246,6 +268,18 @@ def _summary(report, dest): # str
     if there == unread: raise ValueError(f'no galaxy was predicted, of {there}: {dest}/_report.csv says why')
     said = ''.join(f'; {p}' for p in report.problem[report.unread > 0].head(1))
     return f'{there-unread:,} of {there:,} galaxies predicted{said}'
+
+def _tell(dest, run, intervals, table):
+    "Say how far the pictures lie from those of the training, and write the table."
+    import pandas as pd
+    from galaxy_nbdev import novelty, runs, sharing
+    pred = pd.read_parquet(dest)
+    if intervals and 'distance' in pred: print(novelty.told_novelty(pred.dropna(subset='distance')))
+    if table is None: return
+    s = runs.read_run(run)
+    pred.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'],
+                  'seen votes': s['settings'].get('seen_votes', 'no')}
+    print(sharing.save_table(pred, table))
 
 # %% ../nbs/foundations/commands.ipynb #b1272b9f
 @_command

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['pit', 'interval_coverage', 'spread_of', 'with_spread', 'conformal_levels', 'conformal_coverage',
-           'conformal_intervals']
+           'conformal_intervals', 'interval_widths', 'with_intervals', 'interval_hits', 'interval_check', 'widths_note',
+           'kept_widths']
 
 # %% ../nbs/foundations/confidence.ipynb #3bd170cc
+import zlib
 import numpy as np, pandas as pd
 from scipy.optimize import minimize_scalar
-from .metrics import paired_by_id, question_shares, votes_cast, _by_id, _in_order, _mean, _whole
+from .metrics import paired_by_id, question_shares, voters_of, votes_cast, _by_id, _in_order, _mean, _whole
 from .schema import numbers, schema_of, to_conditional
 
 # %% ../nbs/foundations/confidence.ipynb #cc03c206
@@ -150,3 +152,112 @@ def conformal_intervals(
             ends = [(below < p-1e-12).sum(-1).clip(max=n_votes)/n_votes for p in (tail, 1-tail)]
         for i, c in enumerate(q.classes): out |= {f'{c}_low': ends[0][:, i], f'{c}_high': ends[1][:, i]}
     return pd.DataFrame(out, index=a.index).reset_index()
+
+# %% ../nbs/foundations/confidence.ipynb #1b69ba09
+def interval_widths(
+    pred:pd.DataFrame,          # galaxy_id and predicted fractions, of galaxies that were not trained on
+    df:pd.DataFrame,            # their catalogue, with votes
+    level:float=.9,             # share of the volunteers' fractions that the intervals shall hold
+    n_votes:float|None=None     # volunteers a galaxy where the catalogue has no `n_votes`
+)->pd.DataFrame:                # by question number: width, spread, votes (median; NaN: unknown), galaxies
+    """How far the volunteers' fractions lie from the predicted ones; raises `ValueError` for a level that is none, or
+    tables that cannot be paired."""
+    if not 0 < level < 1: raise ValueError(f'level={level!r}: between 0 and 1')
+    p, y = paired_by_id(pred, df)
+    votes = voters_of(_in_order(df, p), n_votes)
+    rows = [_width_of(p[q.classes], y[q.classes], votes[q.number].to_numpy(), level) for q in _whole(p)]
+    out = pd.DataFrame(rows, pd.Index([q.number for q in _whole(p)], name='number'),
+                       ['width', 'spread', 'votes', 'galaxies'])
+    out.attrs = {'level': level}
+    return out
+
+def _scale(p): return p*(1-p)+.003      # no interval is a point, even about 0 and 1
+
+def _width_of(p, y, n, level):
+    "One question's row."
+    p, e = p.to_numpy('float64'), (p-y).to_numpy('float64')
+    noise = np.repeat(np.nan_to_num(1/np.maximum(n, 1.))[:, None], p.shape[1], 1)
+    known, m = ~np.isnan(e), int((~np.isnan(e)).any(axis=1).sum())      # galaxies, not answers, are independent
+    e, noise, scale = e[known], noise[known], _scale(p[known])
+    spread = max(1e-4, ((e**2).sum()-(scale*noise).sum())/scale.sum()) if m else 1.
+    rank = np.ceil((m+1)*level)/m if m else 2.
+    far = np.abs(e)/np.sqrt(scale*(spread+noise))
+    width = np.inf if rank > 1 else np.quantile(far, rank, method='inverted_cdf')
+    return [float(width), float(spread), float(np.nanmedian(n)) if not np.isnan(n).all() else np.nan, m]
+
+# %% ../nbs/foundations/confidence.ipynb #eb01afa0
+def with_intervals(
+    pred:pd.DataFrame,          # galaxy_id and predicted fractions
+    widths:pd.DataFrame,        # as `interval_widths` gives them
+    n_votes=None                # of each galaxy, or of all; None: as many as those had on which widths were measured
+)->pd.DataFrame:                # the same, and <class>_low and <class>_high after each class of these questions
+    "Predictions with intervals that shall hold the fractions of so many volunteers; raises as `paired_by_id`."
+    p, ends = _by_id(pred, 'predictions'), {}
+    p.attrs = pred.attrs
+    for q in _whole(p):
+        if q.number not in widths.index: continue
+        width, spread, votes, _ = widths.loc[q.number]
+        f, given = numbers(p, q.classes), np.reshape(votes if n_votes is None else n_votes, (-1, 1))
+        half = width*np.sqrt(_scale(f.to_numpy())*(spread+np.nan_to_num(1/given)))
+        half = pd.DataFrame(half, f.index, f.columns)
+        for c in q.classes: ends |= {f'{c}_low': (f[c]-half[c]).clip(0, 1), f'{c}_high': (f[c]+half[c]).clip(0, 1)}
+    if not ends: raise ValueError('the widths are of other questions than the predictions: measure them on their own')
+    order = [x for c in p for x in (c, f'{c}_low', f'{c}_high') if x in p or x in ends]
+    out = pd.concat([p, pd.DataFrame(ends, p.index).astype('float32')], axis=1)[order].reset_index()
+    out.attrs = pred.attrs | {'intervals': widths.attrs.get('level', 'of an unnamed level')}
+    return out
+
+# %% ../nbs/foundations/confidence.ipynb #a44e7b7e
+def interval_hits(
+    pred:pd.DataFrame,      # as `with_intervals` gives them
+    df:pd.DataFrame         # a catalogue with the same galaxies, none of which the widths were measured on
+)->pd.DataFrame:            # by question number, and overall: n (fractions), covered
+    "What share of the volunteers' fractions the intervals hold; raises as `paired_by_id`."
+    p, y = paired_by_id(pred, df)
+    ends = _by_id(pred, 'predictions').loc[p.index]
+    inside = {}
+    for q in _whole(p):
+        if f'{q.classes[0]}_low' not in ends: continue
+        f = y[q.classes].to_numpy()
+        low, high = (ends[[f'{c}_{w}' for c in q.classes]].to_numpy() for w in ('low', 'high'))
+        inside[q.number] = ((low-1e-6 <= f) & (f <= high+1e-6))[~np.isnan(f)]
+    inside['overall'] = np.concatenate([*inside.values(), []])
+    return pd.DataFrame({k: {'n': len(x), 'covered': _mean(x*1.)} for k, x in inside.items()}).T.astype({'n': int})
+
+# %% ../nbs/foundations/confidence.ipynb #4d8756df
+def interval_check(
+    pred:pd.DataFrame,          # galaxy_id and predicted fractions, of galaxies that were not trained on
+    df:pd.DataFrame,            # their catalogue, with votes
+    level:float=.9,             # share of the volunteers' fractions that the intervals shall hold
+    n_votes:float|None=None     # volunteers a galaxy where the catalogue has no `n_votes`
+)->pd.DataFrame:                # by question number, and overall: n (fractions), covered
+    "What intervals hold, measured across two halves of the galaxies; raises as `interval_widths`."
+    half = np.array([zlib.crc32(i.encode()) % 2 == 0 for i in _by_id(pred, 'predictions').index], bool)
+    parts = [(half, ~half), (~half, half)]
+    votes = voters_of(_in_order(df, _by_id(pred, 'predictions')), n_votes).iloc[:, 0].to_numpy()
+    told = [with_intervals(pred[b], interval_widths(pred[a], df, level, n_votes), votes[b]) for a, b in parts]
+    tables = [interval_hits(t, df) for t in told]
+    inside = sum(t.n*t.covered.fillna(0) for t in tables)
+    n = tables[0].n+tables[1].n
+    return pd.DataFrame({'n': n, 'covered': inside/n.where(n > 0)})
+
+# %% ../nbs/foundations/confidence.ipynb #a1090591
+def widths_note(
+    widths:pd.DataFrame # as `interval_widths` gives them
+)->dict:                # plain values, for JSON
+    "Widths as a run keeps them; what is unknown is None."
+    plain = lambda v: None if not np.isfinite(v) else float(v)
+    columns = {c: list(map(plain, widths[c])) for c in widths}
+    return {'level': widths.attrs['level'], 'number': widths.index.tolist()} | columns
+
+def kept_widths(
+    note:dict           # as `widths_note` gives it
+)->pd.DataFrame:        # as `interval_widths`
+    "Widths that a run has kept; raises `ValueError` where the note is none."
+    columns = ['width', 'spread', 'votes', 'galaxies']
+    try:
+        out = pd.DataFrame({c: note[c] for c in columns}, pd.Index(note['number'], name='number'), dtype='float64')
+        out.attrs = {'level': float(note['level'])}
+    except (KeyError, TypeError, ValueError) as e:
+        raise ValueError(f'these are no widths of intervals ({str(e)[:80]}): measure them by interval_widths') from None
+    return out.assign(width=out.width.fillna(np.inf), galaxies=out.galaxies.astype(int))

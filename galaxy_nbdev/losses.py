@@ -9,19 +9,19 @@ __all__ = ['HEADS', 'LOSSES', 'SigmoidHead', 'question_tree', 'down_the_tree', '
            'KnownMetric', 'known_metrics', 'question_metrics', 'DeviceLoss', 'DeviceSmoothLoss']
 
 # %% ../nbs/foundations/losses.ipynb #d920064c
-from functools import partial
+from functools import lru_cache, partial
 import numpy as np, torch
 import torch.nn.functional as F
 from fastai.learner import AvgLoss, AvgSmoothLoss, Metric
 from fastcore.basics import patch
 from torch import nn
-from .schema import QUESTIONS
+from .schema import read_schema
 from .targets import ToVoteFractions
 
 # %% ../nbs/foundations/losses.ipynb #5e65256b
 class SigmoidHead(nn.Module):
     "Each logit by itself through a sigmoid: fractions in [0, 1] that know nothing of the tree."
-    def __init__(self, vocab):
+    def __init__(self, vocab, schema='gz2'):
         super().__init__()
         self.n_logits = len(vocab)
 
@@ -29,37 +29,38 @@ class SigmoidHead(nn.Module):
 
 # %% ../nbs/foundations/losses.ipynb #0f24630d
 def question_tree(
-    vocab   # names of classes: any set of whole questions, each with its parent's
-)->list:    # a pair for each question: positions of its classes, position of its parent (None: everybody is asked)
-    """Where each question and its parent stand among the columns.
+    vocab,          # names of classes: any set of whole questions, each with its parents
+    schema='gz2'    # the campaign, as `schema.read_schema` takes it
+)->list:            # a pair for each question: positions of its classes; of those it sums to ([]: everybody is asked)
+    """The positions of each question and its parents among the columns.
 
     Raises `ValueError` naming the columns that are missing."""
     at = {c: i for i, c in enumerate(vocab)}
-    asked = [q for q in QUESTIONS if set(q.classes) & set(at)]
-    missing = [c for q in asked for c in [*q.classes, q.parent] if c and c not in at]
+    asked = [q for q in read_schema(schema).questions if set(q.classes) & set(at)]
+    missing = [c for q in asked for c in [*q.classes, *q.sums_to] if c not in at]
     if missing or not asked:
         raise ValueError('a head that holds to the tree needs whole questions and their parents: '
                          f'{", ".join(sorted(set(missing))) or "all"} missing; use head="sigmoid" or add them')
-    return [([at[c] for c in q.classes], at.get(q.parent)) for q in asked]
+    return [([at[c] for c in q.classes], [at[c] for c in q.sums_to]) for q in asked]
 
 # %% ../nbs/foundations/losses.ipynb #373420ce
 def down_the_tree(
     shares:list,    # for each question a tensor (n, answers)
     tree:list       # of the same questions, from `question_tree`
-)->torch.Tensor:    # (n, columns) each answer's share times its parent's fraction
+)->torch.Tensor:    # (n, columns) each answer's share times the fraction that leads to its question
     "Shares within questions as cumulative fractions."
     out = {}
-    for share, (columns, parent) in zip(shares, tree):
-        part = share if parent is None else share*out[parent][:, None]
+    for share, (columns, parents) in zip(shares, tree):
+        part = share*sum(out[p] for p in parents)[:, None] if parents else share
         out |= zip(columns, part.unbind(1))
     return torch.stack([out[i] for i in range(len(out))], 1)
 
 # %% ../nbs/foundations/losses.ipynb #b200795e
 class TreeHead(nn.Module):
     "A softmax within each question, times its parent: the answers sum to their parent by construction."
-    def __init__(self, vocab):
+    def __init__(self, vocab, schema='gz2'):
         super().__init__()
-        self.tree, self.n_logits = question_tree(vocab), len(vocab)
+        self.tree, self.n_logits = question_tree(vocab, schema), len(vocab)
 
     def shares(self, logits): return [logits[:, c].softmax(1) for c, _ in self.tree]
     def forward(self, logits): return down_the_tree(self.shares(logits.float()), self.tree)
@@ -102,9 +103,16 @@ def known_mean(
     reduction:str='mean'    # 'mean': one number; 'none': one for each row
 )->torch.Tensor:            # scalar or (n,)
     "Weighted mean of the known entries."
-    w = known if weight is None else known*torch.as_tensor(weight, dtype=entries.dtype, device=entries.device)
+    w = known if weight is None else known*_factors(weight, entries)
     over = 1 if reduction == 'none' else None
     return (entries*w).sum(over)/w.sum(over).clamp(min=1e-9)
+
+def _factors(weight, like): # tensor of the dtype and on the device of `like`
+    "Weights as a tensor; numbers are copied to a device once."
+    return weight.to(like) if isinstance(weight, torch.Tensor) else _copied(tuple(weight), like.dtype, like.device)
+
+@lru_cache(maxsize=64)
+def _copied(weight, dtype, device): return torch.tensor(weight, dtype=dtype, device=device)
 
 # %% ../nbs/foundations/losses.ipynb #d402b6c6
 def masked_mse(
@@ -137,7 +145,7 @@ def masked_cross_entropy(
     reduction:str='mean'    # as `known_mean` takes it
 )->torch.Tensor:            # scalar or (n,)
     "Cross-entropy of labels of which one is true, for the head softmax."
-    w = torch.as_tensor(1. if weight is None else weight, dtype=pred.dtype, device=pred.device)
+    w = 1. if weight is None else _factors(weight, pred)
     rows = -(target.nan_to_num()*w*pred.clamp(min=1e-9).log()).sum(1, keepdim=True)
     return known_mean(rows, ~target.isnan().any(1, keepdim=True), None, reduction)
 
@@ -150,11 +158,11 @@ def conditional_mse(
 )->torch.Tensor:            # scalar or (n,)
     "Mean squared error of the conditional fractions, each weighted by the share of volunteers who were asked."
     errors, asked = [], []
-    for columns, parent in tree:
+    for columns, parents in tree:
         y, p = target[:, columns], pred[:, columns]
-        above = torch.ones_like(y[:, :1]) if parent is None else target[:, [parent]]
+        above = target[:, parents].sum(1, keepdim=True) if parents else torch.ones_like(y[:, :1])
         known = ~y.isnan() & (above > 0)
-        share = p if parent is None else p/pred[:, [parent]].clamp(min=1e-4)
+        share = p/pred[:, parents].sum(1, keepdim=True).clamp(min=1e-4) if parents else p
         errors.append(torch.where(known, share-y/above, 0)**2)
         asked.append(torch.where(known, above, 0))
     return known_mean(torch.cat(errors, 1), torch.cat(asked, 1), None, reduction)
@@ -236,7 +244,7 @@ LOSSES = {'mse': GalaxyLoss, 'bce': partial(GalaxyLoss, loss=masked_bce), 'condi
 
 # %% ../nbs/foundations/losses.ipynb #2cf649d0
 class KnownMetric(Metric):
-    "A mean over the known entries of a whole epoch, whatever its batches; the device is asked once, at the end."
+    "A mean over the known entries of a whole epoch, for any batches; it is read from the device once, at the end."
     def __init__(self, entry, final, name, columns=slice(None)):
         self.entry, self.final, self._name, self.columns = entry, final, name, columns
 
@@ -258,10 +266,11 @@ def known_metrics()->list: # two fastai metrics
 
 # %% ../nbs/foundations/losses.ipynb #0c17d284
 def question_metrics(
-    vocab   # names of the columns
-)->list:    # fastai metrics, one for each question that has a column: rmse_q1, rmse_q2, ...
+    vocab,          # names of the columns
+    schema='gz2'    # the campaign, as `schema.read_schema` takes it
+)->list:            # fastai metrics, one for each question that has a column: rmse_q1, rmse_q2, ...
     "RMSE of each question."
-    of = [(q.number, [i for i, c in enumerate(vocab) if c in q.classes]) for q in QUESTIONS]
+    of = [(q.number, [i for i, c in enumerate(vocab) if c in q.classes]) for q in read_schema(schema).questions]
     return [KnownMetric(torch.square, np.sqrt, f'rmse_q{n}', columns) for n, columns in of if columns]
 
 # %% ../nbs/foundations/losses.ipynb #1d9ba8d7

@@ -387,7 +387,7 @@ def worth_in_volunteers(
     draws:int=200,              # of the bootstrap
     seed:int=0                  # of the bootstrap
 )->pd.DataFrame:                # by question, and overall: n, low, high (95 %); inf: like the truth; attrs: caveat
-    "How many volunteers the predictions are worth; raises `ValueError` as `paired_by_id`, or where votes are unknown."
+    "Volunteers as good as the predictions; raises `ValueError` as `paired_by_id`, or where votes are unknown."
     p, y = paired_by_id(pred, df)
     v, excess = _worth(p, y, noise_variance(_in_order(df, p), n_votes)[p.columns])
     at = [[p.columns.get_loc(c) for c in q.classes] for q in _whole(p)]
@@ -547,7 +547,7 @@ def volunteers_saved(
     number:int|str=1,       # of the question, or its short name
     error:float=.05         # share of the network's answers that may be wrong
 )->pd.Series:               # share of galaxies answered, votes saved (NaN: unknown), error, least share of a winner
-    "Votes that are not needed where the network decides its surest galaxies; raises `ValueError` as `paired_by_id`."
+    "Votes that are saved if the network answers its most certain galaxies; raises `ValueError` as `paired_by_id`."
     q, p, y, rows = _one_question(pred, df, number)
     s, t = question_shares(p, None)[q.classes].to_numpy(), question_shares(y)[q.classes].to_numpy()
     use = enough_asked(rows)[q.number].to_numpy() & ~np.isnan(t).any(1)
@@ -599,7 +599,7 @@ def prediction_correlation(
 def joined_notes(
     notes:list  # of dicts: the `attrs` of several tables
 )->dict:        # the keys that all have; a value where all agree, otherwise each of them, with + between
-    "What a table made from several others says of itself: whoever was trained on two catalogues was trained on both."
+    "The `attrs` of a table made from several others: training data of both are joined."
     if not notes: return {}
     def one(values):
         if all(isinstance(v, dict) for v in values):

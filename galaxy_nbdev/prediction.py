@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['dihedral8', 'rotated_views', 'view_maker', 'asked_galaxies', 'predict_views', 'predict', 'view_gain', 'view_reason',
-           'predict_shards', 'in_tree', 'cascade', 'concentrations']
+           'predict_shards', 'in_tree', 'cascade', 'concentrations', 'published_names']
 
 # %% ../nbs/foundations/prediction.ipynb #a7086c2b
 from functools import partial
@@ -12,8 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from tqdm.auto import tqdm
-from . import files, images, metrics, sources
-from .schema import CLASSES, QUESTIONS, galaxy_ids, to_cumulative
+from . import confidence, files, images, metrics, novelty, sources
+from .schema import campaign_note, galaxy_ids, schema_of, to_cumulative
 from .steps import exact_float32
 from .votes import assumed_votes
 
@@ -52,7 +52,7 @@ def asked_galaxies(
     df      # a catalogue with galaxy_id and path; a list of paths; or the folder of the pictures
 )->pd.DataFrame:    # a catalogue, its ids as text
     """The galaxies to predict. Of a list of paths, a file's name without its suffix is the id.
-    Raises `ValueError` where there is none, an id is missing or stands twice, or there is no column path."""
+    Raises `ValueError` where there is none, an id is missing or occurs twice, or there is no column path."""
     if isinstance(df, (str, Path)): df = sources.read_folder(df)
     elif not isinstance(df, pd.DataFrame):
         paths = [str(p) for p in df]
@@ -85,12 +85,14 @@ def predict_views(
     make, device, out = view_maker(tta), learn.dls.device, []
     model, crop, size = learn.model.to(device).eval(), learn.dls.crop, learn.dls.size
     bs = bs or (1024 if device.type == 'cuda' and size <= 64 else 256)
-    pixels = _decoded(df, crop, size) if store is None else images.store_for(store, df.head(0), crop, size)
+    in_memory = getattr(store, 'path', None) == 'memory'
+    if store is None: pixels = _decoded(df, crop, size)
+    else: pixels = store if in_memory else images.store_for(store, df.head(0), crop, size)
     for batch in learn.dls.test_dl(df, store=pixels, bs=bs):
         x = batch[0].as_subclass(torch.Tensor).to(device)
         out.append(torch.stack([learn.loss_func.activation(model(v)) for v in make(x)]).float())
     # whether all pictures are still the store's is looked up while a GPU computes; it is waited for once
-    if store is not None: images.store_for(pixels, df, crop, size)
+    if store is not None and not in_memory: images.store_for(pixels, df, crop, size)
     out = torch.cat(out, 1).cpu().numpy()
     if (wrong := np.isnan(out).any((0, 2))).any():
         first = df.galaxy_id.iloc[int(wrong.argmax())]
@@ -99,18 +101,41 @@ def predict_views(
     return out
 
 # %% ../nbs/foundations/prediction.ipynb #3122a991
-def _predict_shard(learn, df, tta, bs, store, project):
+def _predict_shard(learn, df, tta, bs, store, project, widths=None):
     "Predictions for a few thousand galaxies."
+    if store is None and widths is not None: store = _decoded(df, learn.dls.crop, learn.dls.size)     # used twice
     values = predict_views(learn, df, tta, bs, store).mean(0)
     out = pd.DataFrame(values, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
-    return in_tree(out) if project else out
+    out.attrs = campaign_note(learn.dls)
+    if project: out = in_tree(out)
+    return out if widths is None else _with_limits(learn, out, df, store, widths)
 
-def _made_by(learn, tta, project):
+def _widths(learn, intervals):
+    "Widths of intervals; raises `ValueError` for a network whose run has none."
+    if intervals is None or intervals is False: return None
+    if intervals is not True: return intervals
+    note = getattr(learn, 'scores', {}).get('intervals')
+    if note: return confidence.kept_widths(note)
+    raise ValueError('this network has no widths of intervals: load a finished run of vote fractions, or give '
+                     'intervals=interval_widths(held-out predictions, their catalogue)')
+
+def _with_limits(learn, out, df, store, widths):
+    "Predictions with intervals, and with how far their pictures lie from those of the training, where that is known."
+    out.attrs = {k: v for k, v in learn.dls.attrs.items() if k == 'schema'}
+    out, pictures = confidence.with_intervals(out, widths), getattr(learn, 'scores', {}).get('pictures')
+    if not pictures: return out
+    pixels = store.images[store.ids.get_indexer(df.galaxy_id)]
+    return out.join(novelty.picture_novelty(novelty.picture_traits(pixels), pictures))
+
+# %% ../nbs/foundations/prediction.ipynb #d1ec7b3a
+def _made_by(learn, tta, project, widths=None):
     "What predictions remember of their network."
+    limits = {} if widths is None else {'intervals': confidence.widths_note(widths)}
     s = getattr(learn, 'settings', {})
     model, of = s.get('recipe', 'network')+(' in the tree' if project else ''), s.get('settings', {})
     return {'model': model, 'split': learn.dls.split, 'trained on': dict(learn.dls.attrs), 'tta': tta,
-            'encoder': f'{s.get("arch")} {of}', 'seen votes': of.get('seen_votes', 'no'), 'projected': project}
+            'encoder': f'{s.get("arch")} {of}', 'seen votes': of.get('seen_votes', 'no'), 'projected': project,
+            **campaign_note(learn.dls)} | limits
 
 def predict(
     learn,                          # a learner, trained or loaded by `load_run`
@@ -120,17 +145,20 @@ def predict(
     project:bool=False,             # True: put into the tree by `in_tree`; `attrs['model']` says so
     dest:str|Path|None=None,        # folder for parquet shards, resumed where it holds some; None: nothing is written
     shard:int=2048,                 # galaxies at a time in memory, or in a file; from a store without files 65,536
-    store=None                      # an `ImageStore` made of these pictures; None: the files are read
+    store=None,                     # an `ImageStore` made of these pictures; None: the files are read
+    intervals=None                  # True: with the run's own intervals of 90 %; or as `interval_widths` gives them
 )->pd.DataFrame:                    # galaxy_id and the columns that the network was trained on, float32 in [0, 1]
-    "Vote fractions of each galaxy; raises `ValueError` as `asked_galaxies`, `predict_views` and `predict_shards`."
+    """Vote fractions of each galaxy; with `intervals`, <class>_low and <class>_high too, and how far the pictures lie
+    from the training's. Raises `ValueError` as `asked_galaxies`, `predict_views` and `predict_shards`."""
     view_maker(tta)
-    df = asked_galaxies(df)
-    if dest is not None: return _read_shards(predict_shards(learn, df, dest, tta, bs, project, shard, store))
+    df, widths = asked_galaxies(df), _widths(learn, intervals)
+    if dest is not None: return _read_shards(predict_shards(learn, df, dest, tta, bs, project, shard, store, widths))
     if store is not None: shard = max(shard, 2**16)
     parts = [df.iloc[i:i+shard] for i in range(0, len(df), shard)]
     bar = tqdm(parts, desc='predict', leave=False, delay=2)
-    out = pd.concat([_predict_shard(learn, part, tta, bs, store, project) for part in bar], ignore_index=True)
-    out.attrs = _made_by(learn, tta, project)
+    made = [_predict_shard(learn, part, tta, bs, store, project, widths) for part in bar]
+    out = pd.concat(made, ignore_index=True)
+    out.attrs = _made_by(learn, tta, project, widths)
     return out
 
 # %% ../nbs/foundations/prediction.ipynb #935a1c51
@@ -147,7 +175,7 @@ def view_gain(
     votes = assumed_votes(df)[0]
     c = metrics.compare_predictions(table(views[0]), table(views.mean(0)), df, votes, draws).loc['rmse']
     y = df[columns].to_numpy('float64')
-    first = views[:, :, [columns.index(x) for x in QUESTIONS[0].classes]].argmax(2)
+    first = views[:, :, [columns.index(x) for x in schema_of(df).questions[0].classes]].argmax(2)
     spread = np.sqrt(views.astype('float64').var(0)[~np.isnan(y)].mean())
     return pd.Series({'rmse_one': c.a, 'rmse_eight': c.b, 'change': c.change, 'low': c.low, 'high': c.high,
                       'rmse_views': np.sqrt(np.nanmean((views-y)**2)), 'spread': spread,
@@ -173,18 +201,21 @@ def predict_shards(
     bs:int|None=None,           # as `predict_views` takes it
     project:bool=False,         # as `predict` takes it
     shard:int=2048,             # galaxies in a file
-    store=None                  # as `predict` takes it
+    store=None,                 # as `predict` takes it
+    intervals=None              # as `predict` takes it
 )->Path:                        # `dest`
     """Predictions written shard by shard, each whole or not at all; shards that are there are kept.
     They are matched by weights, pictures, crop, size and views. Raises `ValueError` where `dest` is another's."""
     df, request = asked_galaxies(df), {'weights': files.weights_digest(learn.model.state_dict()), 'shard': shard}
     request |= {'pictures': images.fingerprint(df, learn.dls.crop, learn.dls.size), 'galaxies': len(df)}
-    dest = files.claim(dest, request | {'made by': _made_by(learn, tta, project)}, note='request.json')
+    widths = _widths(learn, intervals)
+    dest = files.claim(dest, request | {'made by': _made_by(learn, tta, project, widths)}, note='request.json')
     parts = [(dest/f'part-{k:05d}.parquet', df.iloc[i:i+shard]) for k, i in enumerate(range(0, len(df), shard))]
     for part, some in tqdm(parts, desc=f'predict, {shard} galaxies at a time', leave=False, delay=2):
         with files.lock(part):
             if _is_of(part, some): continue
-            with files.replacing(part) as new: _predict_shard(learn, some, tta, bs, store, project).to_parquet(new)
+            made = _predict_shard(learn, some, tta, bs, store, project, widths)
+            with files.replacing(part) as new: made.to_parquet(new)
     return dest
 
 def _is_of(part, df):
@@ -202,11 +233,11 @@ def _read_shards(dest):
 
 # %% ../nbs/foundations/prediction.ipynb #ab17b28a
 def in_tree(
-    pred:pd.DataFrame   # galaxy_id and predicted `Class*` columns
-)->pd.DataFrame:        # the same columns, float32; the answers of each question sum to their parent
+    pred:pd.DataFrame   # galaxy_id and predicted classes
+)->pd.DataFrame:        # the same columns, float32; the answers of each question sum to what leads to it
     """Predictions put into the tree: what each answer has of its question, times the parent.
     Raises `ValueError` where a parent is not predicted."""
-    columns = [c for c in CLASSES if c in pred]
+    columns = [c for c in schema_of(pred).classes if c in pred]
     part = metrics.question_shares(pred[columns], None)
     out = to_cumulative(part)[list(part)]
     if lost := [c for c in columns if c not in out or out[c].isna().any()]:
@@ -219,14 +250,17 @@ def cascade(
 )->pd.DataFrame:    # galaxy_id and the classes of these questions, cumulative, float32
     """A network for each question, chained down the tree.
     Raises `ValueError` where they predict different galaxies, or a question's parent is missing."""
-    ids = next(iter(preds.values())).galaxy_id
+    first = next(iter(preds.values()))
+    ids, s = first.galaxy_id, schema_of(first)
     for n, p in preds.items():
         if set(p.galaxy_id) != set(ids) or p.galaxy_id.duplicated().any():
             raise ValueError(f'the network of question {n} predicts other galaxies than that of {next(iter(preds))}')
-        lacking = [c for c in QUESTIONS[n-1].classes if c not in p]
+        lacking = [c for c in s.question(n).classes if c not in p]
         if lacking: raise ValueError(f'the network of question {n} does not predict {lacking}')
-    parts = [p.set_index('galaxy_id').loc[ids, QUESTIONS[n-1].classes] for n, p in sorted(preds.items())]
-    out = in_tree(pd.concat(parts, axis=1).reset_index())
+    parts = [p.set_index('galaxy_id').loc[ids, s.question(n).classes] for n, p in sorted(preds.items())]
+    joined = pd.concat(parts, axis=1).reset_index()
+    joined.attrs = {'schema': s.note}
+    out = in_tree(joined)
     out.attrs = metrics.joined_notes([p.attrs for p in preds.values()])
     return out
 
@@ -242,4 +276,20 @@ def concentrations(
         raise ValueError(f'{type(head).__name__} gives fractions and no distribution: train with head="dirichlet"')
     loss, df = SimpleNamespace(activation=head.concentration), asked_galaxies(df)
     alpha = predict_views(SimpleNamespace(dls=learn.dls, model=learn.model, loss_func=loss), df, None, None, store)[0]
-    return pd.DataFrame(alpha, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+    out = pd.DataFrame(alpha, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+    out.attrs = campaign_note(learn.dls)
+    return out
+
+# %% ../nbs/foundations/prediction.ipynb #a759e838
+def published_names(
+    pred:pd.DataFrame,              # galaxy_id and predicted classes, cumulative
+    alpha:pd.DataFrame|None=None    # of the same galaxies, as `concentrations` gives them; None: the shares alone
+)->pd.DataFrame:                    # id_str, 'bar-dr5_strong_fraction' ..., with `alpha` '..._dirichlet' too
+    "Predictions as catalogues publish them; raises `ValueError` where the two tables hold other galaxies."
+    names, tables = schema_of(pred).answers.published, [(metrics.question_shares(pred, None), 'fraction')]
+    if alpha is not None:
+        if list(alpha.galaxy_id) != list(pred.galaxy_id):
+            raise ValueError('the concentrations are of other galaxies than the predictions, or in another order')
+        tables.append((alpha[[c for c in names.index if c in alpha]], 'dirichlet'))
+    out = [t.set_axis([f'{names[c]}_{end}' for c in t], axis=1).reset_index(drop=True) for t, end in tables]
+    return pd.concat([pd.DataFrame({'id_str': list(pred.galaxy_id)}), *out], axis=1)

@@ -131,7 +131,7 @@ def _of_votes(t, s): # `t` with cumulative fractions, all counts and totals, and
     out = pd.concat([t.assign(n_votes=t[s.totals[0]]), pd.DataFrame(f, t.index)], axis=1)
     out.attrs = {'schema': s.note}
     out = to_cumulative(out)
-    return out.astype(dict.fromkeys([*s.counts, *s.totals, 'n_votes'], 'float32'))
+    return out.astype(dict.fromkeys([*s.counts, *s.totals, 'n_votes'], 'float32')).copy()
 
 # %% ../nbs/foundations/sources.ipynb #272ffd71
 def _with_images(df, table, missing): # the catalogue
@@ -547,7 +547,7 @@ def compare_cutouts(
     like:pd.DataFrame|None=None,    # the survey to compare with, a catalogue; None: the simulated survey
     sample:int=32                   # pictures of each that are measured
 )->pd.DataFrame:                    # rows sky (grey levels) and radius (pixels)
-    "Medians `here` and in the `survey`, its `low` and `high`, and whether `here` lies outside of these: `far`."
+    "Medians `here` and in the `survey`, its `low` and `high`, and whether `here` is outside of these: `far`."
     here = _measure(_at_most(df, sample).path)
     ref = _simulated_cutouts(sample) if like is None else _measure(_at_most(like, sample).path)
     noise = 3*ref.noise.median()
@@ -599,7 +599,7 @@ READERS = {**dict.fromkeys(HART_TABLES, read_hart16), 'training_solutions_rev1.c
 def reader_of(
     root:str|Path   # a folder, or a table
 ):                  # the function that reads it, None where it is no data set of a known layout
-    "Which reader a data set needs: by the table that lies in its folder, else by the pictures in it."
+    "Which reader a data set needs: by the table in its folder, else by its pictures."
     root = Path(root)
     if root.is_file(): return read_plain if root.name.lower().endswith(TABLES) else None
     known = next((r for f, r in READERS.items() if any(root.glob(f))), None)
@@ -613,7 +613,7 @@ def catalogue(
     missing:str='few',          # as the readers take it
     schema=None                 # the campaign, where the data set holds several
 )->pd.DataFrame:                # the catalogue
-    "The galaxies of a data set, whatever its layout; raises `FileNotFoundError` with the files it looked for."
+    "The galaxies of a data set in any layout; raises `FileNotFoundError` with the files it looked for."
     p = profile.current()
     profile.in_range(n, 'n', 1)
     if kind not in (None, *KINDS): raise ValueError(f'kind {kind!r}: choose one of {", ".join(KINDS)}')
@@ -636,7 +636,7 @@ def default_survey(
     n:int,          # galaxies
     seed:int=0      # of the survey
 )->Path:            # its folder, under `profile.home()/'surveys'`
-    "The simulated survey of `n` galaxies that 'simulated' stands for, made at first need."
+    "The simulated survey of `n` galaxies that 'simulated' means, made when it is first needed."
     code = [Path(m.__file__).read_text(encoding='utf-8') for m in (simulate, sky)]
     dest = profile.home()/'surveys'/f'simulated-{n}-s{seed}-{digest(n, seed, code)[:8]}'
     with lock(dest):

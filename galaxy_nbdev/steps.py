@@ -119,7 +119,7 @@ KNOWN = (TrainEvalCallback, CastToTensor, ParamScheduler, BFloat16)
 def hindrance(
     learn   # made by `galaxy_learner`, in a fit
 )->str|None:    # why its step cannot be recorded; None: it can be
-    "What stands against recording a training step."
+    "Why a training step cannot be recorded, if it cannot."
     dl = learn.dls.train
     others = [cb for cb in learn.cbs if not isinstance(cb, (*KNOWN, CapturedStep))]
     busy = [type(cb).__name__ for cb in others if any(hasattr(type(cb), e) or e in vars(cb) for e in BETWEEN)]

@@ -16,6 +16,7 @@ from filelock import Timeout
 from tqdm.auto import tqdm
 from . import cleaning, files, images, simulate, sky
 from .profile import in_range
+from .schema import campaign_note, read_schema
 
 # %% ../nbs/foundations/survey.ipynb #ef3b42fe
 def partitions(
@@ -233,22 +234,24 @@ def check_partitions(
     source:str|Path,    # a partitioned catalogue
     dest:str|Path,      # folder for the findings, one parquet file a partition
     tol:float=0.05,     # largest difference allowed between the answers' sum and their parent
-    client=None         # as `over_partitions` takes it
+    client=None,        # as `over_partitions` takes it
+    schema=None         # the campaign, as `schema.read_schema` takes it; None: what the files or their columns say
 )->pd.DataFrame:        # the report of `over_partitions`; `pd.read_parquet(dest)`: galaxy_id, check, detail
     "All faults of a partitioned catalogue and its images; raises as `over_partitions`."
     in_range(tol, 'tol', 0, 1, whole=False)
-    root = Path(source).expanduser().resolve()
-    work = partial(_check, tol=tol, workers=None if client is None else 0)
-    request = dict(what='check', source=str(root), tol=tol)
+    root, campaign = Path(source).expanduser().resolve(), {} if schema is None else {'schema': read_schema(schema).note}
+    work = partial(_check, tol=tol, workers=None if client is None else 0, campaign=campaign)
+    request = dict(what='check', source=str(root), tol=tol) | campaign
     report = over_partitions(work, _tasks(root), dest, request, client, source=root)
     twice = repeated_ids(root)
     found = _findings(twice.assign(check='duplicate id', detail='stands in '+twice.partition))
     _write(Path(dest).expanduser().resolve()/'across-partitions.parquet', found)
     return report
 
-def _check(file, out, tol, workers):
+def _check(file, out, tol, workers, campaign):
     "The findings of one partition."
     t = read_partition(file)
+    t.attrs |= campaign
     if len(t): _write(out, _findings(cleaning.check_catalogue(t, tol, workers)))
     return {'galaxies': len(t)}
 
@@ -307,7 +310,8 @@ def predict_partitions(
     crop:int|None=None,         # side of the central part that is shown, pixels; None: as in training
     device=None,                # 'cpu', 'cuda:1' ...; None: the one there is, of several GPUs one for each worker
     per:int=2000,               # galaxies in a partition of a DataFrame
-    client=None                 # as `over_partitions` takes it
+    client=None,                # as `over_partitions` takes it
+    intervals:bool=False        # True: with the run's intervals and distances, as `predict` gives them
 )->pd.DataFrame:                # the report of `over_partitions`; `pd.read_parquet(dest)` gives the predictions
     "Vote fractions of a whole survey; raises `ValueError` where `stores` are others, and as `over_partitions`."
     from galaxy_nbdev import prediction
@@ -321,9 +325,9 @@ def predict_partitions(
     tasks, name, read = _catalogue_tasks(source, per)
     stores = stores and _right_stores(stores, name, learn)
     request = dict(what='predict', source=name, network=network, crop=learn.dls.crop, size=learn.dls.size)
-    request |= dict(tta=tta, project=project)
+    request |= dict(tta=tta, project=project) | ({'intervals': True} if intervals else {})
     model = (run, weights, crop, device, network, client is not None)
-    work = partial(_predict, model=model, how=dict(tta=tta, project=project, bs=bs), stores=stores)
+    work = partial(_predict, model=model, how=dict(tta=tta, project=project, bs=bs, intervals=intervals), stores=stores)
     return over_partitions(work, tasks, dest, request, client, source=[run, *read, *(stores or [])])
 
 # %% ../nbs/foundations/survey.ipynb #31ae811b
@@ -387,7 +391,9 @@ def _predict(item, out, model, how, stores):
     again = t.galaxy_id[t.galaxy_id.duplicated()]
     if len(again): raise ValueError(f'{out.stem}: galaxy {again.iloc[0]} stands in more than one row: keep one')
     pred, why = _predicted(learn, t, _store_of(item, t, stores), how)
-    _write(out, t[['galaxy_id', *[c for c in _POSITION if c in t]]].merge(pred, on='galaxy_id', how='left'))
+    whole = t[['galaxy_id', *[c for c in _POSITION if c in t]]].merge(pred, on='galaxy_id', how='left')
+    whole.attrs = campaign_note(pred)
+    _write(out, whole)
     said = next((f'not predicted: galaxy {i} ({reason})' for i, reason in why.items()), '')
     return {'galaxies': len(t), 'unread': len(why), 'problem': said}
 

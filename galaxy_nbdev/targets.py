@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['in_words', 'VoteFractions', 'show_votes', 'GalaxyImage', 'OpenGalaxy', 'GalaxyBlock', 'ToVoteFractions',
            'VoteFractionsBlock', 'count_columns', 'with_counts', 'ToVoteCounts', 'VoteCountsBlock', 'labelled',
-           'label_kind', 'rarity_weights']
+           'answered', 'rarity_weights']
 
 # %% ../nbs/foundations/targets.ipynb #89f5bc54
 from difflib import get_close_matches
@@ -19,14 +19,16 @@ from fasttransform import Transform
 from PIL import Image
 from . import images
 from .figures import PALETTE
-from .schema import ANSWERS, CLASSES, galaxy_ids, make_labels
+from .labels import label_kind
+from .schema import CLASSES, campaign_names, galaxy_ids, make_labels, read_schema, schema_of
 
 # %% ../nbs/foundations/targets.ipynb #536ebbe4
 def in_words(
     columns # names of labels
-)->list:    # Galaxy Zoo's words for its classes; any other column is its own word
+)->list:    # Galaxy Zoo's words for the classes of its campaigns; any other column is its own word
     "What columns are called where they are shown."
-    return [ANSWERS.answer.get(c, c) for c in columns]
+    every = [s.answers.answer for s in map(read_schema, ['gz2', *campaign_names()])]
+    return [next((a[c] for a in every if c in a.index), c) for c in columns]
 
 # %% ../nbs/foundations/targets.ipynb #b1279934
 class VoteFractions(TensorBase):
@@ -115,26 +117,31 @@ def VoteFractionsBlock(
 
 # %% ../nbs/foundations/targets.ipynb #c0a17502
 def count_columns(
-    vocab   # names of classes, `Class*`
-)->list:    # the columns with their votes, `Count*`
-    "`Class1.1` -> `Count1.1`."
-    return [c.replace('Class', 'Count') for c in vocab]
+    vocab,          # names of classes
+    schema='gz2'    # the campaign, as `schema.read_schema` takes it
+)->list:            # the columns with their votes
+    "`Class1.1` -> `Count1.1`; raises `ValueError` for what is no class of the campaign."
+    of = read_schema(schema)
+    for c in vocab: of.question(c)
+    return of.answers['count'][list(vocab)].tolist()
 
 # %% ../nbs/foundations/targets.ipynb #1017c811
 def with_counts(
     df:pd.DataFrame,    # a catalogue
-    vocab=CLASSES       # classes whose votes are needed
-)->pd.DataFrame:        # a copy with all their `Count*` columns (NaN: unknown); attrs['counts'] is 'votes' or 'pseudo'
+    vocab=None          # classes whose votes are needed; None: all of the campaign
+)->pd.DataFrame:        # a copy with the columns of their votes (NaN: unknown); attrs['counts'] is 'votes' or 'pseudo'
     """Votes of each answer: the catalogue's own, else fraction times `n_votes`.
 
     Raises `ValueError` where it has neither."""
-    names = count_columns(vocab)
+    s = schema_of(df)
+    vocab = s.classes if vocab is None else list(vocab)
+    names = count_columns(vocab, s)
     own, kind = df.reindex(columns=names).astype('float32'), 'votes'
     if own.isna().all(axis=None):
         if 'n_votes' not in df or df.n_votes.isna().all():
-            raise ValueError('this catalogue has neither votes (Count* columns) nor n_votes: assume a number, '
+            raise ValueError(f'this catalogue has neither votes ({names[0]} ...) nor n_votes: assume a number, '
                              'df.assign(n_votes=44) for Kaggle, and say so beside the result')
-        own, kind = df[list(vocab)].mul(df.n_votes, axis=0).astype('float32').set_axis(names, axis=1), 'pseudo'
+        own, kind = df[vocab].mul(df.n_votes, axis=0).astype('float32').set_axis(names, axis=1), 'pseudo'
     out = pd.concat([df.drop(columns=names, errors='ignore'), own], axis=1)
     out.attrs = df.attrs | {'counts': kind}
     return out
@@ -142,16 +149,17 @@ def with_counts(
 # %% ../nbs/foundations/targets.ipynb #4de0148d
 class ToVoteCounts(Transform):
     "A catalogue's row, or an array, as the votes of each answer."
-    def __init__(self, vocab): self.columns = count_columns(vocab)
+    def __init__(self, vocab, schema='gz2'): self.votes = count_columns(vocab, schema)
     def encodes(self, x):
-        return TensorBase(x[self.columns].to_numpy('float32') if isinstance(x, pd.Series) else np.asarray(x, 'float32'))
+        return TensorBase(x[self.votes].to_numpy('float32') if isinstance(x, pd.Series) else np.asarray(x, 'float32'))
 
 # %% ../nbs/foundations/targets.ipynb #e3cd97d9
 def VoteCountsBlock(
-    vocab=CLASSES       # classes whose votes are the target
+    vocab=CLASSES,      # classes whose votes are the target
+    schema='gz2'        # the campaign, as `schema.read_schema` takes it
 )->TransformBlock:      # makes of each row a (len(vocab),) float32 tensor of votes
     "Votes as a second target beside the fractions."
-    return TransformBlock(type_tfms=ToVoteCounts(vocab))
+    return TransformBlock(type_tfms=ToVoteCounts(vocab, schema))
 
 # %% ../nbs/foundations/targets.ipynb #f8609430
 def labelled(
@@ -162,31 +170,37 @@ def labelled(
 )->tuple:               # the catalogue with ids as text and the columns of the targets, and their names
     """What is to be learned.
 
-    Raises `ValueError` for galaxies without an id or a picture, and for labels that are missing or outside [0, 1]."""
-    if lacking := [c for c in ('galaxy_id', 'path') if c not in df]:
-        raise ValueError(f'the catalogue has no column {", ".join(lacking)}: its columns are {_some(df)}')
+    Raises `ValueError` for galaxies without an id, and for labels that are missing or outside [0, 1]."""
+    if 'galaxy_id' not in df:
+        raise ValueError(f'the catalogue has no column galaxy_id: its columns are {_some(df)}')
     if not len(df): raise ValueError('the catalogue is empty')
     attrs, df = df.attrs, df.assign(galaxy_id=galaxy_ids(df))
     if scheme is not None:
-        made = make_labels(df, scheme, rule)
+        scheme = int(scheme) if str(scheme).isdigit() else scheme
+        made = make_labels(_of(df, attrs), scheme, rule)
         df = df.drop(columns=list(made), errors='ignore').join(made.reset_index(drop=True).set_index(df.index))
         vocab, attrs = list(made), made.attrs | {'scheme': str(scheme), 'rule': rule}
-    vocab = list(vocab) if vocab is not None else [c for c in CLASSES if c in df and df[c].notna().any()]
+    if vocab is None: vocab = [c for c in schema_of(_of(df, attrs)).classes if c in df and df[c].notna().any()]
+    return _check_labels(_of(df, attrs), list(vocab)), list(vocab)
+
+def _of(df, attrs):
+    "A table with these notes."
     df.attrs = attrs
-    return _check_labels(df, vocab), vocab
+    return df
 
 def _some(columns): return ', '.join(map(str, list(columns)[:12])) + (' ...' if len(list(columns)) > 12 else '')
 
 # %% ../nbs/foundations/targets.ipynb #c9c35379
 def _check_labels(df, vocab):
     "The catalogue; raises `ValueError` where these columns are no labels."
-    others = [k for k in map(str, df) if k not in CLASSES]
-    lacking = [c for c in vocab or CLASSES if c not in df]
+    s = schema_of(df)
+    others = [k for k in map(str, df) if k not in s.classes]
+    lacking = [c for c in vocab or s.classes if c not in df]
     near = [f'{m} for {c}' for c in lacking for m in get_close_matches(c.lower(), others, 1, .8)]
     hint = f'; near misses: {_some(near)}: rename them, df.rename(columns=...)' if near else ''
     if not vocab:
-        raise ValueError(f'the catalogue has no labels: none of its columns is one of Galaxy Zoo 2\'s classes '
-                         f'(Class1.1 ...){hint}; for others give vocab= or scheme=')
+        raise ValueError(f'the catalogue has no labels: none of its columns is a class of {s.title} '
+                         f'({s.classes[0]} ...){hint}; for others give vocab= or scheme=')
     if missing := [c for c in vocab if c not in df]:
         raise ValueError(f'the catalogue lacks the labels {_some(missing)}: its columns are {_some(df)}{hint}')
     try: y = df[vocab].astype('float64')
@@ -201,22 +215,39 @@ def _check_labels(df, vocab):
     return df
 
 # %% ../nbs/foundations/targets.ipynb #f77d5a2e
-def label_kind(
-    y:pd.DataFrame  # labels, one row a galaxy; NaN: unknown
-)->str:             # 'one of k': 0 or 1, exactly one 1 in every known row; 'yes or no': 0 or 1; else 'fractions'
-    "What labels are, by their values."
-    if not (y.isna() | y.isin([0, 1])).all(axis=None): return 'fractions'
-    known = y.dropna()
-    return 'one of k' if y.shape[1] > 2 and len(known) and (known.sum(axis=1) == 1).all() else 'yes or no'
+def answered(
+    pred:pd.DataFrame,  # predictions; what they were trained on stands in their `attrs`
+    df:pd.DataFrame,    # a catalogue
+    vocab=None,         # the labels' columns; None: those of the training
+    scheme=None,        # in place of `vocab`, as `schema.make_labels` takes it; None: that of the training
+    rule=None           # of the scheme; None: that of the training
+)->tuple:               # the catalogue with these labels, and their names
+    """The labels that predictions are to be held against.
+
+    Raises `ValueError` where the catalogue has none of them, or none at all."""
+    said = pred.attrs.get('trained on') or {}
+    if vocab is None: scheme = said.get('scheme') if scheme is None else scheme
+    if scheme is not None and str(scheme) != 'fractions':
+        return labelled(df, None, scheme, rule or said.get('rule', 'report'))
+    if vocab is None: vocab = [c for c in schema_of(df).classes if c in pred]
+    if vocab: return labelled(df, vocab)
+    own = [c for c in pred if c not in _NO_LABELS and pd.api.types.is_numeric_dtype(pred[c])]
+    if not own: raise ValueError(f'the predictions have no column of answers: their columns are {_some(pred)}')
+    if set(own).isdisjoint(df):
+        raise ValueError(f'the catalogue has no labels {_some(own)}, which are predicted: give the catalogue that has '
+                         f'them, or say how they are made, scheme=')
+    return labelled(df, [c for c in own if c in df])
+
+_NO_LABELS = ['galaxy_id', 'path', 'ra', 'dec', 'n_votes', 'split', 'model']
 
 # %% ../nbs/foundations/targets.ipynb #a947d872
 def rarity_weights(
     df:pd.DataFrame,        # a catalogue
-    vocab=CLASSES,          # classes that count
+    vocab=None,             # classes that count; None: all of the campaign
     most:float=10.          # the rarest galaxy is drawn at most so many times as often as the commonest
 )->np.ndarray:              # (n,) float64, mean 1
     "How often to draw each galaxy, for `from_catalogue(weights=)`: by the rarest of its answers."
-    y = df[list(vocab)].fillna(0).to_numpy('float64')
+    y = df[schema_of(df).classes if vocab is None else list(vocab)].fillna(0).to_numpy('float64')
     share = y.mean(0)
     w = (y/np.where(share > 0, share, np.inf)).max(1).clip(1e-6)
     w = w.clip(w.max()/most) if w.max() > 0 else np.ones(len(df))

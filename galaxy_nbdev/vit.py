@@ -327,7 +327,7 @@ class AttentionBrowser:
         display(self.box)
 
     def figure(self)->plt.Figure: # the galaxy, the mean over heads, each head
-        "What the browser shows, as a still figure."
+        "What the browser shows, as a fixed figure."
         i, layer = self.galaxy.value, self.layer.value
         return plot_attention(self.pixels[i], attention_map(self.model, self.x[i:i+1], layer),
                               f'{self.source} galaxy {i} of the held-out part, layer {self.layer.label}')

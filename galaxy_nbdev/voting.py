@@ -6,7 +6,7 @@
 __all__ = ['COLUMNS_OF_VOTES', 'next_question', 'read_votes', 'write_votes', 'voted_catalogue', 'GalaxyVoting', 'distinct',
            'unsure', 'next_to_vote']
 
-# %% ../nbs/foundations/voting.ipynb #ac2237d1
+# %% ../nbs/foundations/voting.ipynb #8764c394
 import html, io, time
 from pathlib import Path
 import numpy as np, pandas as pd
@@ -20,7 +20,7 @@ from .images import thumbnail
 from .prediction import asked_galaxies, concentrations, predict_views
 from .schema import Question, Schema, schema_of, to_conditional, to_cumulative
 
-# %% ../nbs/foundations/voting.ipynb #3a1520d1
+# %% ../nbs/foundations/voting.ipynb #4ae8addf
 def next_question(
     given:dict,     # number of a question: the class answered, or None for 'can't tell'
     schema:Schema   # the campaign
@@ -30,7 +30,7 @@ def next_question(
     return next((q for q in schema.questions if q.number not in given and (not q.parents or told & set(q.parents))),
                 None)
 
-# %% ../nbs/foundations/voting.ipynb #8bc6e9a2
+# %% ../nbs/foundations/voting.ipynb #7c513e34
 COLUMNS_OF_VOTES = ['galaxy_id', 'question', 'answer', 'time']
 
 def read_votes(
@@ -60,7 +60,7 @@ def read_votes(
 
 def _no_votes(): return pd.DataFrame(columns=['voter', 'galaxy_id', 'question', 'answer', 'time'])
 
-# %% ../nbs/foundations/voting.ipynb #281238a6
+# %% ../nbs/foundations/voting.ipynb #85e7cc08
 def write_votes(
     file:str|Path,      # <voter>.csv
     votes:pd.DataFrame, # as `read_votes` gives them
@@ -75,7 +75,7 @@ def write_votes(
     with replacing(file) as new: t.to_csv(new, index=False)
     return Path(file)
 
-# %% ../nbs/foundations/voting.ipynb #fc7c5f12
+# %% ../nbs/foundations/voting.ipynb #d4840b1b
 def voted_catalogue(
     votes:pd.DataFrame, # as `read_votes` gives them, of one voter or of several
     df:pd.DataFrame     # the catalogue that was voted on
@@ -101,7 +101,7 @@ def voted_catalogue(
                  'schema': s.note}
     return to_cumulative(out)
 
-# %% ../nbs/foundations/voting.ipynb #adba2fba
+# %% ../nbs/foundations/voting.ipynb #f2acba13
 class GalaxyVoting:
     "Vote on a catalogue's galaxies, question by question."
     def __init__(self,
@@ -125,7 +125,7 @@ class GalaxyVoting:
         from IPython.display import display
         display(self.box)
 
-# %% ../nbs/foundations/voting.ipynb #628fd5df
+# %% ../nbs/foundations/voting.ipynb #85637f27
 @patch
 def given(self:GalaxyVoting,
     galaxy_id:str   # a galaxy
@@ -158,7 +158,7 @@ def _shares(df, schema):
     t.attrs = {'schema': schema.note} | dict(df.attrs)
     return to_conditional(t).reindex(columns=schema.classes).set_axis(df.galaxy_id, axis=0)
 
-# %% ../nbs/foundations/voting.ipynb #62f3dcf2
+# %% ../nbs/foundations/voting.ipynb #c04b02a7
 @patch
 def _widgets(self:GalaxyVoting):
     "Picture, question, answers, and the small field for keys."
@@ -188,7 +188,7 @@ def _key(self:GalaxyVoting, change):
         elif act: act()
     if change['new']: self.keys.value = ''
 
-# %% ../nbs/foundations/voting.ipynb #ae51a3c9
+# %% ../nbs/foundations/voting.ipynb #4e0cbead
 @patch
 def answer(self:GalaxyVoting,
     k:int       # which answer of the question, from 0; one that it has not is ignored
@@ -211,7 +211,7 @@ def _give(self:GalaxyVoting, q, answer):
 
 @patch
 def undo(self:GalaxyVoting):
-    "Take the last answer back, whatever galaxy it was for."
+    "Take back the last answer, for any galaxy."
     if not len(self.votes): return
     galaxy = self.votes.galaxy_id.iloc[-1]
     self._keep(self.votes.iloc[:-1])
@@ -224,7 +224,7 @@ def skip(self:GalaxyVoting):
     self.queue = self.queue[1:]+self.queue[:1]
     self._draw()
 
-# %% ../nbs/foundations/voting.ipynb #8e566321
+# %% ../nbs/foundations/voting.ipynb #26107a95
 @patch
 def _keep(self:GalaxyVoting, votes):
     "The votes on disk, then here; raises `ValueError` where another window has voted under the same name."
@@ -242,7 +242,7 @@ def catalogue(self:GalaxyVoting,
     "The votes of everybody in the folder, or one's own, as a catalogue to train on."
     return voted_catalogue(read_votes(self.folder if everybody else self.file, self.schema), self.df)
 
-# %% ../nbs/foundations/voting.ipynb #f2253581
+# %% ../nbs/foundations/voting.ipynb #c27a66bd
 @patch
 def _draw(self:GalaxyVoting):
     "Show the galaxy and its question."
@@ -272,10 +272,10 @@ def _path(self:GalaxyVoting):
     at = self.df.galaxy_id == self.galaxy
     return self.df.path[at].iloc[0] if at.any() else None
 
-# %% ../nbs/foundations/voting.ipynb #2c2d2150
+# %% ../nbs/foundations/voting.ipynb #2b1659eb
 @patch
 def figure(self:GalaxyVoting)->plt.Figure: # picture and question
-    "What the widget shows, as a still figure."
+    "What the widget shows, as a fixed figure."
     fig = placed_by_hand(plt.figure(figsize=(8, 2.6), FigureClass=Sheet))
     show_galaxy(fig.add_axes([.01, .02, .31, .96]), self._path(), thumbnail)
     q = self.question
@@ -283,22 +283,23 @@ def figure(self:GalaxyVoting)->plt.Figure: # picture and question
     fig.text(.36, .95, literal('\n'.join(lines if q else ['All galaxies are done.'])), va='top', fontsize=10)
     return fig
 
-# %% ../nbs/foundations/voting.ipynb #6d67b814
+# %% ../nbs/foundations/voting.ipynb #1b4efe8c
 def distinct(
     answers:np.ndarray, # (galaxies, columns) what a network says
     spread:np.ndarray,  # (galaxies,) how unsure it is
     n:int,              # how many are wanted
     seed:int=0          # of the kinds
 )->np.ndarray:          # (n,) int64 positions, the least sure first; all of them where there are no more
-    "The least sure galaxies, no two of the same kind."
+    "The most uncertain galaxies, one from each cluster."
     top = np.argsort(-np.asarray(spread), kind='stable')[:4*n]
     if len(top) <= n: return top
-    kind = KMeans(n, n_init=1, random_state=seed).fit_predict(np.asarray(answers, 'float64')[top])
+    said = np.asarray(answers, 'float64')[top]
+    kind = KMeans(min(n, len(np.unique(said, axis=0))), n_init=1, random_state=seed).fit_predict(said)
     first = pd.Series(top).groupby(kind).first()            # `top` stands in the order of the spread
     more = [i for i in top if i not in set(first)]          # where some kinds are empty
     return np.array(sorted([*first, *more[:n-len(first)]], key=lambda i: -spread[i]), dtype='int64')
 
-# %% ../nbs/foundations/voting.ipynb #5f551c31
+# %% ../nbs/foundations/voting.ipynb #ea2b4242
 def unsure(
     learn,              # a learner, or a list of several
     df,                 # as `prediction.asked_galaxies` takes it
@@ -327,7 +328,7 @@ def _dirichlet_variance(alpha, mean, tree, vocab):
         out.append(p*(1-p)/(total+1)*reach**2)
     return np.concatenate(out, 1).mean(1)
 
-# %% ../nbs/foundations/voting.ipynb #b647eefa
+# %% ../nbs/foundations/voting.ipynb #d1e35f4b
 def next_to_vote(
     learn,              # a learner, or a list of several
     df:pd.DataFrame,    # a catalogue of galaxies without votes
