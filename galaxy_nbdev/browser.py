@@ -11,11 +11,10 @@ import numpy as np, pandas as pd
 import matplotlib.pyplot as plt
 from fastcore.basics import patch
 from . import metrics
-from .exploration import lacks
-from .figures import PALETTE, WORDS, Sheet, data_title, literal, picture_sheet, question_colour
-from .figures import show_galaxy, small_panels
+from .figures import PALETTE, Sheet, answer_words, data_title, lacks, literal, picture_sheet
+from .figures import question_colour, show_galaxy, small_panels
 from .images import thumbnail
-from .schema import ANSWERS, CLASSES, QUESTIONS, to_conditional
+from .schema import QUESTIONS, schema_of, to_conditional
 
 # %% ../nbs/foundations/browser.ipynb #eaf0d733
 SORTS = ['highest fraction', 'lowest fraction', 'most votes', 'catalogue order']
@@ -90,7 +89,8 @@ class GalaxyBrowser(Pages):
     ):
         self.df, self.per_page, self.size, self.page, self._kept = df.reset_index(drop=True), per_page, size, 0, []
         self.df.attrs = df.attrs
-        self.shares = to_conditional(self.df)[CLASSES]
+        self.schema = schema_of(df)
+        self.shares = to_conditional(self.df)[self.schema.classes]
         self.votes = None if n_votes is None and lacks(df, 'votes') else metrics.votes_cast(self.df, n_votes)
         self._picture = functools.lru_cache(2048)(self._encode)
         self._widgets(); self._filter()
@@ -108,7 +108,8 @@ class GalaxyBrowser(Pages):
 def _widgets(self:GalaxyBrowser):
     "The controls, the pictures, and the pane for one galaxy."
     import ipywidgets as w
-    known = [(f'{q.number} {q.text}', q.number) for q in QUESTIONS if self.shares[q.classes[0]].notna().any()]
+    known = [(f'{q.number} {q.text}', q.number) for q in self.schema.questions
+             if self.shares[q.classes[0]].notna().any()]
     self.question = w.Dropdown(options=known, description='question', layout=w.Layout(width='60%'))
     self.answer = w.Dropdown(description='answer', options=self._answers())
     self.range = w.FloatRangeSlider(value=(0, 1), min=0, max=1, step=.01, description='fraction',
@@ -141,7 +142,7 @@ def _widgets(self:GalaxyBrowser):
 @patch
 def _answers(self:GalaxyBrowser):
     "The answers of the question chosen."
-    q = QUESTIONS[self.question.value-1]
+    q = self.schema.question(self.question.value)
     return list(zip(q.answers, q.classes))
 
 # %% ../nbs/foundations/browser.ipynb #3f5c0e94
@@ -170,7 +171,8 @@ def click(self:GalaxyBrowser,
     if k >= len(self.shown): return
     i = int(self.shown[k])
     if i not in self._kept: self._kept.append(i)
-    self.detail.value = f'<b>{html.escape(str(self.df.galaxy_id[i]))}</b>' + vote_bars(self.shares.iloc[i])
+    bars = vote_bars(self.shares.iloc[i], self.schema.questions)
+    self.detail.value = f'<b>{html.escape(str(self.df.galaxy_id[i]))}</b>' + bars
     self._draw()
 
 # %% ../nbs/foundations/browser.ipynb #07341f0f
@@ -200,7 +202,7 @@ def _rule(self:GalaxyBrowser, k, i):
 @patch
 def _draw(self:GalaxyBrowser):
     "Show the galaxies of this page."
-    q, rules = QUESTIONS[self.question.value-1], []
+    q, rules = self.schema.question(self.question.value), []
     for k, (picture, bars) in enumerate(zip(self.pictures, self.bars)):
         there = k < len(self.shown)
         picture.layout.visibility = 'visible' if there else 'hidden'
@@ -227,8 +229,8 @@ def figure(self:GalaxyBrowser)->plt.Figure: # the pictures of this page with the
         show_galaxy(ax, self.df.path[i], thumbnail)
         ax.set_title(f'{literal(self.df.galaxy_id[i])}\n{self.shares[self.answer.value][i]:.2f}', fontsize=7, pad=2)
     if not len(self.shown): axs[0].set_axis_off()
-    fig.suptitle(f'{WORDS[self.answer.value]}, {self.sort.value}: page {self.page+1} of {self.pages}, '
-                 f'{data_title(self.df)}')
+    words = answer_words(self.schema)[self.answer.value]
+    fig.suptitle(f'{words}, {self.sort.value}: page {self.page+1} of {self.pages}, {data_title(self.df)}')
     return fig
 
 # %% ../nbs/foundations/browser.ipynb #c5354660
@@ -243,7 +245,8 @@ class ErrorBrowser(Pages):
         import ipywidgets as w
         self.p, self.y = metrics.paired_by_id(pred, df)
         self.paths, self.per_page, self.page = df.set_index('galaxy_id').path, per_page, 0
-        self.column = w.Dropdown(options=[('all classes', '')]+[(f'{c[5:]} {ANSWERS.answer[c]}', c) for c in self.p],
+        words = answer_words(schema_of(df))
+        self.column = w.Dropdown(options=[('all classes', '')]+[(words[c], c) for c in self.p],
                                  description='class')
         self.order = w.Dropdown(options=self.ORDERS[:2], description='order')
         self.back, self.on = self._buttons()

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from .figures import PALETTE, Sheet, data_title, skipped
 from .images import crop_resize, decode, in_parallel, open_crop, open_image, read_bytes
 from .overlap import drop_same_sky, same_sky, twins        # the first two for those who look for them here
-from .schema import CLASSES, QUESTIONS, check_tree, has_question
+from .schema import check_tree, has_question, schema_of
 
 # %% ../nbs/01_cleaning.ipynb #3faff743
 def check_table(
@@ -25,13 +25,15 @@ def check_table(
 )->pd.DataFrame:        # one row a finding: galaxy_id, check, detail
     "Faults in a catalogue's numbers; raises `ValueError` where it has no column galaxy_id."
     if 'galaxy_id' not in df: raise ValueError('the catalogue has no column galaxy_id: name one so, as text')
-    raw = df[[c for c in CLASSES if c in df]]
+    s = schema_of(df)
+    raw = df[[c for c in s.classes if c in df]]
     known = raw.apply(pd.to_numeric, errors='coerce').astype('float64')
+    known.attrs = {'schema': s.note}
     text, ids = (raw.notna() & known.isna()).any(axis=1), df.galaxy_id
     low, high, half = known.min(axis=1), known.max(axis=1), _half_known(known).mask(text, 0)
     odd = (low < 0)|(high > 1.001)
     unnamed = ids.isna() | ids.astype(str).str.strip().isin(['', 'NA', 'nan', 'None'])
-    first = known.get('Class1.1', pd.Series(np.nan, df.index))
+    first = known.get(s.classes[0], pd.Series(np.nan, df.index))
     lacking = first.isna() & ~text & known.notna().any().any()          # no label at all: a catalogue to be predicted
     tree = check_tree(known.assign(galaxy_id=ids), tol)
     sums = df.get('answer_sum', pd.Series(1., df.index))
@@ -57,7 +59,7 @@ def _findings(*found):
 def _half_known(df):
     "Per row the first question of which only a part is known, else 0."
     out = pd.Series(0, df.index)
-    for q in QUESTIONS[::-1]:
+    for q in schema_of(df).questions[::-1]:
         if has_question(df, q): out = out.mask(df[q.classes].isna().sum(axis=1).between(1, len(q.classes)-1), q.number)
     return out
 

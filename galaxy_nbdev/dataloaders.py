@@ -21,7 +21,7 @@ from . import images
 from .augment import ahead, augmentations, on_device
 from .figures import Sheet
 from .labels import label_kind
-from .schema import CLASSES
+from .schema import CLASSES, schema_of
 from .splits import kfold_ids, split_ids, split_name, text_ids, training_mask   # kfold_ids for users
 from .targets import GalaxyBlock, VoteCountsBlock, VoteFractions, VoteFractionsBlock
 from .targets import count_columns, labelled, show_votes, with_counts
@@ -45,7 +45,8 @@ class GalaxyDL(TfmdDL):
 
     def _targets(self):
         vocab = getattr(self.dataset, 'vocab', None)
-        columns = [] if vocab is None else [vocab, count_columns(vocab)][:len(self.dataset.tls)-1]
+        both = [vocab, getattr(self.dataset, 'votes', None)]
+        columns = [] if vocab is None else both[:len(self.dataset.tls)-1]
         return [torch.from_numpy(self.dataset.items[c].to_numpy('float32', copy=True)) for c in columns]
 
     def new(self, dataset=None, cls=None, **kwargs):
@@ -136,12 +137,14 @@ def galaxy_block(
     splitter=None,      # fastai splitter over the catalogue's rows
     stats=None,         # mean and standard deviation of R, G, B; None: pixels stay in [0, 1]
     augment=True,       # True: `GalaxyAugment()`; False: none; names or batch transforms, as `augmentations`
-    counts:bool=False   # True: the votes (`Count*`) as a second target
+    counts:bool=False,  # True: the votes as a second target
+    schema='gz2'        # the campaign, as `schema.read_schema` takes it
 )->DataBlock:           # pictures (3, size, size) and fractions (len(vocab),); `.dataloaders(df)` makes loaders of it
     "The `DataBlock` of galaxies and their vote fractions; its source is a catalogue."
     tfms = augmentations(augment)
     if stats is not None: tfms.append(GalaxyNormalize.from_stats(*stats, cuda=False))
-    blocks = (GalaxyBlock(crop, size), VoteFractionsBlock(vocab)) + (VoteCountsBlock(vocab),)*counts
+    blocks = GalaxyBlock(crop, size), VoteFractionsBlock(vocab)
+    if counts: blocks += (VoteCountsBlock(vocab, schema),)
     return DataBlock(blocks, n_inp=1, dl_type=GalaxyDL, splitter=splitter, batch_tfms=tfms)
 
 # %% ../nbs/02_dataloaders.ipynb #7e9785b8
@@ -159,11 +162,12 @@ def _store(df, source, dest, crop, size):
 # %% ../nbs/02_dataloaders.ipynb #5b308889
 def data_hash(
     df:pd.DataFrame,    # a catalogue
-    vocab=()            # columns of labels besides the 37 classes, binarised ones for example
+    vocab=()            # columns of labels besides the campaign's classes, binarised ones for example
 )->str:                 # 12 hexadecimal digits
     "Short hash of a catalogue's ids and labels, whatever the order of its rows; goes into every result."
     if len(df) and not isinstance(df.galaxy_id.iloc[0], str): df = df.assign(galaxy_id=text_ids(df.galaxy_id))
-    t = df[['galaxy_id', *[c for c in dict.fromkeys([*CLASSES, *vocab]) if c in df]]].sort_values('galaxy_id')
+    labels = [c for c in dict.fromkeys([*schema_of(df).classes, *vocab]) if c in df]
+    t = df[['galaxy_id', *labels]].sort_values('galaxy_id')
     labels = t.drop(columns='galaxy_id').to_numpy('float32').tobytes()
     return hashlib.sha256('\n'.join(t.galaxy_id).encode() + labels).hexdigest()[:12]
 
@@ -200,7 +204,7 @@ class GalaxyDataLoaders(DataLoaders):
         stats = pixel_stats(df[train], store, crop, size) if stats is None else tuple(map(list, stats))
         if counts: df = with_counts(df, vocab)
         parts = lambda _: (np.flatnonzero(train), np.flatnonzero(valid))
-        block = galaxy_block(vocab, crop, size, parts, stats, augment, counts)
+        block = galaxy_block(vocab, crop, size, parts, stats, augment, counts, schema_of(df))
         own = [{'store': store, 'weights': None if weights is None else np.asarray(weights)[train]}, {'store': store}]
         # a smaller last batch is kept, unless it is one galaxy: batch statistics need two
         last = {'drop_last': train.sum() % bs == 1}

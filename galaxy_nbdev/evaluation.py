@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHOWN', 'Score', 'score', 'leaderboard', 'run_labels', 'plot_leaderboard', 'plot_questions', 'ensemble_table',
            'plot_predicted_confusion', 'plot_predicted_correlation', 'plot_density', 'galaxy_errors', 'plot_residuals',
-           'likely_answers', 'plot_galaxies', 'cross_survey']
+           'plot_galaxies', 'cross_survey']
 
 # %% ../nbs/06_evaluation.ipynb #ac01c2c3
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ from fastcore.basics import patch
 from matplotlib.colors import LogNorm
 from . import confidence, files, images, metrics, profile, results, sources
 from .dataloaders import data_hash
-from .figures import PALETTE, data_title, literal, picture_sheet, placed_by_hand
-from .figures import question_title, show_galaxy
+from .figures import PALETTE, answer_words, data_title, likely_answers, literal, picture_sheet
+from .figures import placed_by_hand, question_title, show_galaxy
 from .labels import asked_kind, score_labels
 from .measures import baselines, picture_measures
 from .prediction import cascade, predict
 from .runs import check_runs, commonest_group, finished_runs, held_out, read_run, run_split
-from .schema import ANSWERS, CLASSES, QUESTIONS, floor_caveat, make_labels, noise_variance
+from .schema import QUESTIONS, floor_caveat, make_labels, noise_variance, schema_of
 from .splits import kfold_ids
 from .targets import answered, labelled
 from .votes import assumed_votes
@@ -105,7 +105,7 @@ def score(
     known = df.set_index('galaxy_id').loc[parts.index]
     known.attrs = df.attrs
     h = metrics.headline_scores(parts, draws, seed)
-    columns = [c for c in CLASSES if c in pred and known[c].notna().any()]
+    columns = [c for c in schema_of(df).classes if c in pred and known[c].notna().any()]
     counted = 'n_votes' in df or n_votes
     floor2 = noise_variance(known, n_votes)[columns].mean() if counted else pd.Series(np.nan, columns)
     name = f'{len(columns)} outputs, {_kind(df)} labels, split {pred.attrs.get("split", "unnamed")}'
@@ -123,10 +123,11 @@ def _of_tree(pred, df, vocab, scheme):
     "Are these cumulative fractions of the tree? Raises `ValueError` for a catalogue without any."
     said = pred.attrs.get('trained on') or {}
     other = vocab is not None or (scheme or said.get('scheme') or 'fractions') != 'fractions'
-    if other or set(CLASSES).isdisjoint(pred): return False
-    if set(CLASSES).isdisjoint(df):
-        raise ValueError('the catalogue has no labels: none of its columns is a vote fraction (Class1.1 ...), so there '
-                         'is nothing to score against; read it with its table of votes')
+    classes = schema_of(df).classes
+    if other or set(classes).isdisjoint(pred): return False
+    if set(classes).isdisjoint(df):
+        raise ValueError(f'the catalogue has no labels: none of its columns is a vote fraction ({classes[0]} ...), so '
+                         'there is nothing to score against; read it with its table of votes')
     return True
 
 def _score_labels(pred, df, draws, seed, vocab=None, scheme=None, rule=None, kind=None):
@@ -141,7 +142,7 @@ def _score_labels(pred, df, draws, seed, vocab=None, scheme=None, rule=None, kin
 def _questions(pred, df, floor2, n_votes):
     "The table of questions: all galaxies, then those asked."
     t = metrics.per_question(pred, df)
-    floor = pd.Series({q.number: floor2.reindex(q.classes).mean()**.5 for q in QUESTIONS})
+    floor = pd.Series({q.number: floor2.reindex(q.classes).mean()**.5 for q in schema_of(df).questions})
     some = metrics.per_question_asked(pred, df, n_votes).drop(columns='question')
     some = some.rename(columns={'rmse': 'rmse_asked', 'mae': 'mae_asked'})
     return t.assign(floor=floor, over_floor=t.rmse/floor).join(some)
@@ -259,7 +260,8 @@ def plot_questions(
     scores:dict     # name -> `Score`, of the same galaxies
 )->plt.Figure:      # closed, 8 inches wide; the models from left to right as given
     "RMSE of each question, a column a model and one for the floor."
-    floor = next(iter(scores.values())).per_question.set_index('question').floor
+    first = next(iter(scores.values()))
+    floor = first.per_question.set_index('question').floor
     columns = {name: s.per_question.set_index('question').rmse for name, s in scores.items()}
     t = pd.DataFrame(columns | {'noise floor': floor}).dropna(axis=1, how='all')
     fig, ax = plt.subplots(figsize=(8, 3.9))
@@ -269,7 +271,7 @@ def plot_questions(
         ax.text(j, i, f'{v:.3f}', ha='center', va='center', fontsize=8, color='white' if dark else '#222222')
     turn = {'rotation': 20, 'ha': 'right'} if t.shape[1] > 5 else {'ha': 'center'}
     ax.set_xticks(range(t.shape[1]), t.columns, rotation_mode='anchor', **turn)
-    ax.set_yticks(range(len(t)), [question_title(q) for q in QUESTIONS if q.slug in t.index])
+    ax.set_yticks(range(len(t)), [question_title(q) for q in schema_of(first.df).questions if q.slug in t.index])
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     fig.colorbar(im, label='RMSE, vote fraction', fraction=.04, pad=.02)
@@ -293,7 +295,8 @@ def ensemble_table(
     words = ', '.join(f'{w:.2f} {n}' for n, w in weights[weights > .005].items())
     made = {'the best network': (second[best], best), 'mean': (metrics.ensemble(second), f'{len(preds)} networks'),
             'weighted mean': (metrics.ensemble(second, weights), words)}
-    if set(CLASSES) & set(second[best]) == {c for k in by.index for c in QUESTIONS[k-1].classes}:
+    s = schema_of(df)
+    if set(s.classes) & set(second[best]) == {c for k in by.index for c in s.question(k).classes}:
         words = ', '.join(f'{n} {k}' for n, k in by.groupby(by).size().items())
         made['question by question'] = cascade({k: second[n] for k, n in by.items()}), words
     compared = lambda q: metrics.compare_predictions(second[best], q, df, assumed_votes(df)[0], draws).loc['rmse']
@@ -307,7 +310,7 @@ def plot_predicted_confusion(
     number:int          # of the question
 )->plt.Figure:          # closed, two panels
     "Mean share of each answer over the galaxies that each answer won: the volunteers' and the network's."
-    q = QUESTIONS[number-1]
+    q = schema_of(df).question(number)
     known = df[df.galaxy_id.isin(pred.galaxy_id)].dropna(subset=q.classes)
     pred = pred[pred.galaxy_id.isin(known.galaxy_id)]
     n, k = metrics.question_confusion(known, known, number, soft=False).sum(axis=1), len(q.answers)
@@ -336,7 +339,7 @@ def plot_predicted_correlation(
     "Correlation of every class with every other: of the votes among themselves, and of the predictions with the votes."
     known = df[df.galaxy_id.isin(pred.galaxy_id)]
     p, y = metrics.paired_by_id(pred, known)
-    number = ANSWERS.question[p.columns].to_numpy()
+    number = schema_of(df).answers.question[p.columns].to_numpy()
     first = np.flatnonzero(np.diff(number, prepend=0))
     middle = [(number == n).nonzero()[0].mean() for n in number[first]]
     fig, axes = plt.subplots(1, 2, figsize=(8, 4.1), sharey=True)
@@ -363,7 +366,7 @@ def plot_density(
     "Galaxies by voted and predicted fraction, a panel a class, logarithmic in their number."
     p, y = metrics.paired_by_id(pred, df)
     n, rows = len(p.columns), -(-len(p.columns)//8)
-    tall, most = 1.12*rows+.45, max(10, len(p)/4)
+    tall, most, words = 1.12*rows+.45, max(10, len(p)/4), answer_words(schema_of(df))
     fig, axes = plt.subplots(rows, 8, figsize=(8, tall), sharex=True, sharey=True, squeeze=False)
     placed_by_hand(fig).subplots_adjust(.08, .45/tall, .99, 1-.2/tall, wspace=.1, hspace=.22)
     grid = dict(bins=20, range=[(0, 1), (0, 1)], cmin=1, norm=LogNorm(1, most), cmap='viridis')
@@ -371,7 +374,7 @@ def plot_density(
         known = y[c].notna()
         im = ax.hist2d(y[c][known], p[c][known].clip(0, 1), **grid)[3]
         ax.axline((0, 0), slope=1, color=PALETTE[1], lw=.7)
-        ax.set_title(textwrap.shorten(f'{c[5:]} {ANSWERS.answer[c]}', 18, placeholder='…'), fontsize=5.8, pad=2)
+        ax.set_title(textwrap.shorten(words[c], 18, placeholder='…'), fontsize=5.8, pad=2)
         ax.set(xticks=[0, .5], yticks=[0, .5], aspect='equal', box_aspect=1)
         ax.tick_params(labelbottom=i+8 >= n)
     for ax in axes.flat[n:]: ax.remove()
@@ -405,15 +408,15 @@ def plot_residuals(
     known = df[df.galaxy_id.isin(pred.galaxy_id)]
     m = picture_measures(known).set_index(known.galaxy_id)
     square, (p, y) = galaxy_errors(pred, known)[m.index]**2, metrics.paired_by_id(pred, known)
-    fig, axes = plt.subplots(1, 3, figsize=(8, 2.9), sharey=True)
+    fig, axes, key = *plt.subplots(1, 3, figsize=(8, 2.9), sharey=True), schema_of(df).answers.key
     names = {'brightness': 'brightness, ln(grey levels)', 'r90': 'radius (90 % of light), px of 64',
              'red_blue': 'colour of the centre, ln(red/blue)'}
     for ax, (c, label) in zip(axes, names.items()):
         k = pd.qcut(m[c], min(bins, len(m)//4), duplicates='drop')
         x, (v, error) = m[c].groupby(k, observed=True).mean(), _binned(square, k)
         ax.errorbar(x, v**.5, error/(2*v**.5), fmt='o-', ms=4, lw=1, label='RMSE of the galaxies')
-        if 'Class1.2' in p:
-            bias = _binned((p['Class1.2']-y['Class1.2'])[m.index], k)
+        for c in key.index[key == 'smooth-or-featured_featured-or-disk'].intersection(p.columns):
+            bias = _binned((p[c]-y[c])[m.index], k)
             ax.errorbar(x, *bias, fmt='s-', ms=4, lw=1, label="mean error of 'featured'")
         ax.axhline(0, color='#999999', lw=.8)
         ax.set_xlabel(label)
@@ -424,19 +427,6 @@ def plot_residuals(
     return fig
 
 # %% ../nbs/06_evaluation.ipynb #32561ec2
-def likely_answers(
-    f           # one galaxy's cumulative fractions, a Series by class
-)->str:         # 'featured or disk 0.83 > not edge-on 0.71 > bar 0.52 > ...'
-    "The way down the tree that takes the highest fraction at every question, with all that is asked on it."
-    way, ask = [], QUESTIONS[:1]
-    while ask:
-        q = ask.pop(0)
-        if f.reindex(q.classes).isna().any(): continue
-        c = f[q.classes].astype('float64').idxmax()
-        way.append(f'{ANSWERS.answer[c]} {f[c]:.2f}')
-        ask = [x for x in QUESTIONS if x.parent == c]+ask
-    return ' > '.join(way)
-
 def plot_galaxies(
     pred:pd.DataFrame,      # galaxy_id and predicted `Class*` columns
     df:pd.DataFrame,        # a catalogue with the same galaxies, and their paths
@@ -453,7 +443,8 @@ def plot_galaxies(
         show_galaxy(ax, paths[i], images.thumbnail)
         ax.set_title(f'{literal(i)}   RMSE {v:.3f}', fontsize=8, pad=3)
         for who, t, colour, low in [('volunteers', y, PALETTE[0], -.02), ('network', p, PALETTE[1], -.22)]:
-            words = textwrap.wrap(f'{who}: {likely_answers(t.loc[i])}', 48, max_lines=3, placeholder=' ...')
+            way = likely_answers(t.loc[i], schema_of(df))
+            words = textwrap.wrap(f'{who}: {way}', 48, max_lines=3, placeholder=' ...')
             ax.text(0, low, '\n'.join(words), transform=ax.transAxes, va='top', fontsize=7, color=colour)
     return fig
 
@@ -469,7 +460,7 @@ def cross_survey(
     def one(learn, df):
         pred = predict(learn, df, tta)
         both = [c for c in learn.dls.vocab if c in df and df[c].notna().any()]
-        known = df.drop(columns=[c for c in CLASSES if c in df and c not in both])
+        known = df.drop(columns=[c for c in schema_of(df).classes if c in df and c not in both])
         known.attrs = df.attrs
         return score(pred[['galaxy_id', *both]], known, draws=0).overall[measure]
     table = {b: {a: one(learn, df) for a, learn in learners.items()} for b, df in surveys.items()}

@@ -33,7 +33,7 @@ from .runs import HISTORY, RUN_FILES, Diverged, KeepRun, TrainingLog, check_arch
 from .runs import check_same_run, check_weights, fill_network, find_architecture, held_out_losses
 from .runs import plain_architecture, read_history, read_run, run_folder, run_lock, save_whole
 from .runs import write_history
-from .schema import CLASSES, class_weights, noise_floor
+from .schema import campaign_note, class_weights, noise_floor, schema_of
 from .steps import BFloat16, CapturedStep, FusedAdamW, exact_float32, listen_once
 
 # %% ../nbs/foundations/learner.ipynb #0024ce64
@@ -103,7 +103,7 @@ def galaxy_learner(
     settings = named | settings
     if isinstance(weight, str): weight = class_weights(dls.train_ds.items[list(dls.vocab)], weight)
     weight = None if weight is None else _weights(weight, dls.vocab)
-    loss_func = loss_func(make_head(dls.vocab), weight)
+    loss_func = loss_func(make_head(dls.vocab, schema_of(dls)), weight)
     torch.manual_seed(seed)
     model = _build(arch, loss_func.head.n_logits, dls.size, settings).to(dls.device)
     settings |= getattr(model, 'remember', {})     # what rebuilds a pretrained network, and what it had seen
@@ -323,7 +323,9 @@ def predict_part(
     with learn.no_bar(), learn.no_logging(): pred = learn.get_preds(dl=dl, act=noop)[0]
     pred = learn.loss_func.head.spread(pred) if spread else learn.loss_func.activation(pred)
     ids = learn.dls[part].items.galaxy_id.to_numpy()
-    return pd.DataFrame(pred.numpy(), columns=learn.dls.vocab).assign(galaxy_id=ids)
+    out = pd.DataFrame(pred.numpy(), columns=learn.dls.vocab).assign(galaxy_id=ids)
+    out.attrs = campaign_note(learn.dls)
+    return out
 
 # %% ../nbs/foundations/learner.ipynb #7213dff9
 def run_metrics(
@@ -337,6 +339,7 @@ def run_metrics(
         p = pred[pred.split == part].set_index('galaxy_id')[vocab].loc[df.index]
         e = (p-df[vocab]).to_numpy('float64')
         score |= {part: float(np.nanmean(e**2)**.5), f'{part}_mae': float(np.nanmean(abs(e))), f'n_{part}': len(df)}
+    df.attrs = dict(learn.dls.attrs)
     more = _class_scores(p, df[vocab]) if learn.dls.labels != 'fractions' else _fraction_scores(p, df, score['valid'])
     size = {'outputs': len(vocab), 'parameters': sum(w.numel() for w in learn.model.parameters())}
     return {'rmse': score['valid'], 'mae': score['valid_mae'], 'rmse_train': score['train'], **more,
@@ -344,8 +347,8 @@ def run_metrics(
 
 def _fraction_scores(p, df, rmse):
     """RMSE over the noise floor (None where the number of votes is unknown) and by question, where the columns are
-    Galaxy Zoo 2's."""
-    if not set(p) <= set(CLASSES): return {}
+    the campaign's."""
+    if not set(p) <= set(schema_of(df).classes): return {}
     floor = noise_floor(df[['n_votes', *p]]) if 'n_votes' in df else None
     questions = metrics.per_question(p.reset_index(), df.reset_index()).set_index('question').rmse.to_dict()
     widths = confidence.interval_widths(p.reset_index(), df.reset_index(), .9)

@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from fastai.learner import AvgLoss, AvgSmoothLoss, Metric
 from fastcore.basics import patch
 from torch import nn
-from .schema import QUESTIONS
+from .schema import read_schema
 from .targets import ToVoteFractions
 
 # %% ../nbs/foundations/losses.ipynb #5e65256b
 class SigmoidHead(nn.Module):
     "Each logit by itself through a sigmoid: fractions in [0, 1] that know nothing of the tree."
-    def __init__(self, vocab):
+    def __init__(self, vocab, schema='gz2'):
         super().__init__()
         self.n_logits = len(vocab)
 
@@ -29,37 +29,38 @@ class SigmoidHead(nn.Module):
 
 # %% ../nbs/foundations/losses.ipynb #0f24630d
 def question_tree(
-    vocab   # names of classes: any set of whole questions, each with its parent's
-)->list:    # a pair for each question: positions of its classes, position of its parent (None: everybody is asked)
-    """The positions of each question and its parent among the columns.
+    vocab,          # names of classes: any set of whole questions, each with its parents
+    schema='gz2'    # the campaign, as `schema.read_schema` takes it
+)->list:            # a pair for each question: positions of its classes; of those it sums to ([]: everybody is asked)
+    """The positions of each question and its parents among the columns.
 
     Raises `ValueError` naming the columns that are missing."""
     at = {c: i for i, c in enumerate(vocab)}
-    asked = [q for q in QUESTIONS if set(q.classes) & set(at)]
-    missing = [c for q in asked for c in [*q.classes, q.parent] if c and c not in at]
+    asked = [q for q in read_schema(schema).questions if set(q.classes) & set(at)]
+    missing = [c for q in asked for c in [*q.classes, *q.sums_to] if c not in at]
     if missing or not asked:
         raise ValueError('a head that holds to the tree needs whole questions and their parents: '
                          f'{", ".join(sorted(set(missing))) or "all"} missing; use head="sigmoid" or add them')
-    return [([at[c] for c in q.classes], at.get(q.parent)) for q in asked]
+    return [([at[c] for c in q.classes], [at[c] for c in q.sums_to]) for q in asked]
 
 # %% ../nbs/foundations/losses.ipynb #373420ce
 def down_the_tree(
     shares:list,    # for each question a tensor (n, answers)
     tree:list       # of the same questions, from `question_tree`
-)->torch.Tensor:    # (n, columns) each answer's share times its parent's fraction
+)->torch.Tensor:    # (n, columns) each answer's share times the fraction that leads to its question
     "Shares within questions as cumulative fractions."
     out = {}
-    for share, (columns, parent) in zip(shares, tree):
-        part = share if parent is None else share*out[parent][:, None]
+    for share, (columns, parents) in zip(shares, tree):
+        part = share*sum(out[p] for p in parents)[:, None] if parents else share
         out |= zip(columns, part.unbind(1))
     return torch.stack([out[i] for i in range(len(out))], 1)
 
 # %% ../nbs/foundations/losses.ipynb #b200795e
 class TreeHead(nn.Module):
     "A softmax within each question, times its parent: the answers sum to their parent by construction."
-    def __init__(self, vocab):
+    def __init__(self, vocab, schema='gz2'):
         super().__init__()
-        self.tree, self.n_logits = question_tree(vocab), len(vocab)
+        self.tree, self.n_logits = question_tree(vocab, schema), len(vocab)
 
     def shares(self, logits): return [logits[:, c].softmax(1) for c, _ in self.tree]
     def forward(self, logits): return down_the_tree(self.shares(logits.float()), self.tree)
@@ -157,11 +158,11 @@ def conditional_mse(
 )->torch.Tensor:            # scalar or (n,)
     "Mean squared error of the conditional fractions, each weighted by the share of volunteers who were asked."
     errors, asked = [], []
-    for columns, parent in tree:
+    for columns, parents in tree:
         y, p = target[:, columns], pred[:, columns]
-        above = torch.ones_like(y[:, :1]) if parent is None else target[:, [parent]]
+        above = target[:, parents].sum(1, keepdim=True) if parents else torch.ones_like(y[:, :1])
         known = ~y.isnan() & (above > 0)
-        share = p if parent is None else p/pred[:, [parent]].clamp(min=1e-4)
+        share = p/pred[:, parents].sum(1, keepdim=True).clamp(min=1e-4) if parents else p
         errors.append(torch.where(known, share-y/above, 0)**2)
         asked.append(torch.where(known, above, 0))
     return known_mean(torch.cat(errors, 1), torch.cat(asked, 1), None, reduction)
@@ -265,10 +266,11 @@ def known_metrics()->list: # two fastai metrics
 
 # %% ../nbs/foundations/losses.ipynb #0c17d284
 def question_metrics(
-    vocab   # names of the columns
-)->list:    # fastai metrics, one for each question that has a column: rmse_q1, rmse_q2, ...
+    vocab,          # names of the columns
+    schema='gz2'    # the campaign, as `schema.read_schema` takes it
+)->list:            # fastai metrics, one for each question that has a column: rmse_q1, rmse_q2, ...
     "RMSE of each question."
-    of = [(q.number, [i for i, c in enumerate(vocab) if c in q.classes]) for q in QUESTIONS]
+    of = [(q.number, [i for i, c in enumerate(vocab) if c in q.classes]) for q in read_schema(schema).questions]
     return [KnownMetric(torch.square, np.sqrt, f'rmse_q{n}', columns) for n, columns in of if columns]
 
 # %% ../nbs/foundations/losses.ipynb #1d9ba8d7

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['dihedral8', 'rotated_views', 'view_maker', 'asked_galaxies', 'predict_views', 'predict', 'view_gain', 'view_reason',
-           'predict_shards', 'in_tree', 'cascade', 'concentrations']
+           'predict_shards', 'in_tree', 'cascade', 'concentrations', 'published_names']
 
 # %% ../nbs/foundations/prediction.ipynb #a7086c2b
 from functools import partial
@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from tqdm.auto import tqdm
 from . import confidence, files, images, metrics, novelty, sources
-from .schema import CLASSES, QUESTIONS, galaxy_ids, to_cumulative
+from .schema import campaign_note, galaxy_ids, schema_of, to_cumulative
 from .steps import exact_float32
 from .votes import assumed_votes
 
@@ -106,6 +106,7 @@ def _predict_shard(learn, df, tta, bs, store, project, widths=None):
     if store is None and widths is not None: store = _decoded(df, learn.dls.crop, learn.dls.size)     # used twice
     values = predict_views(learn, df, tta, bs, store).mean(0)
     out = pd.DataFrame(values, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+    out.attrs = campaign_note(learn.dls)
     if project: out = in_tree(out)
     return out if widths is None else _with_limits(learn, out, df, store, widths)
 
@@ -133,7 +134,8 @@ def _made_by(learn, tta, project, widths=None):
     s = getattr(learn, 'settings', {})
     model, of = s.get('recipe', 'network')+(' in the tree' if project else ''), s.get('settings', {})
     return {'model': model, 'split': learn.dls.split, 'trained on': dict(learn.dls.attrs), 'tta': tta,
-            'encoder': f'{s.get("arch")} {of}', 'seen votes': of.get('seen_votes', 'no'), 'projected': project} | limits
+            'encoder': f'{s.get("arch")} {of}', 'seen votes': of.get('seen_votes', 'no'), 'projected': project,
+            **campaign_note(learn.dls)} | limits
 
 def predict(
     learn,                          # a learner, trained or loaded by `load_run`
@@ -173,7 +175,7 @@ def view_gain(
     votes = assumed_votes(df)[0]
     c = metrics.compare_predictions(table(views[0]), table(views.mean(0)), df, votes, draws).loc['rmse']
     y = df[columns].to_numpy('float64')
-    first = views[:, :, [columns.index(x) for x in QUESTIONS[0].classes]].argmax(2)
+    first = views[:, :, [columns.index(x) for x in schema_of(df).questions[0].classes]].argmax(2)
     spread = np.sqrt(views.astype('float64').var(0)[~np.isnan(y)].mean())
     return pd.Series({'rmse_one': c.a, 'rmse_eight': c.b, 'change': c.change, 'low': c.low, 'high': c.high,
                       'rmse_views': np.sqrt(np.nanmean((views-y)**2)), 'spread': spread,
@@ -231,11 +233,11 @@ def _read_shards(dest):
 
 # %% ../nbs/foundations/prediction.ipynb #ab17b28a
 def in_tree(
-    pred:pd.DataFrame   # galaxy_id and predicted `Class*` columns
-)->pd.DataFrame:        # the same columns, float32; the answers of each question sum to their parent
+    pred:pd.DataFrame   # galaxy_id and predicted classes
+)->pd.DataFrame:        # the same columns, float32; the answers of each question sum to what leads to it
     """Predictions put into the tree: what each answer has of its question, times the parent.
     Raises `ValueError` where a parent is not predicted."""
-    columns = [c for c in CLASSES if c in pred]
+    columns = [c for c in schema_of(pred).classes if c in pred]
     part = metrics.question_shares(pred[columns], None)
     out = to_cumulative(part)[list(part)]
     if lost := [c for c in columns if c not in out or out[c].isna().any()]:
@@ -248,14 +250,17 @@ def cascade(
 )->pd.DataFrame:    # galaxy_id and the classes of these questions, cumulative, float32
     """A network for each question, chained down the tree.
     Raises `ValueError` where they predict different galaxies, or a question's parent is missing."""
-    ids = next(iter(preds.values())).galaxy_id
+    first = next(iter(preds.values()))
+    ids, s = first.galaxy_id, schema_of(first)
     for n, p in preds.items():
         if set(p.galaxy_id) != set(ids) or p.galaxy_id.duplicated().any():
             raise ValueError(f'the network of question {n} predicts other galaxies than that of {next(iter(preds))}')
-        lacking = [c for c in QUESTIONS[n-1].classes if c not in p]
+        lacking = [c for c in s.question(n).classes if c not in p]
         if lacking: raise ValueError(f'the network of question {n} does not predict {lacking}')
-    parts = [p.set_index('galaxy_id').loc[ids, QUESTIONS[n-1].classes] for n, p in sorted(preds.items())]
-    out = in_tree(pd.concat(parts, axis=1).reset_index())
+    parts = [p.set_index('galaxy_id').loc[ids, s.question(n).classes] for n, p in sorted(preds.items())]
+    joined = pd.concat(parts, axis=1).reset_index()
+    joined.attrs = {'schema': s.note}
+    out = in_tree(joined)
     out.attrs = metrics.joined_notes([p.attrs for p in preds.values()])
     return out
 
@@ -271,4 +276,20 @@ def concentrations(
         raise ValueError(f'{type(head).__name__} gives fractions and no distribution: train with head="dirichlet"')
     loss, df = SimpleNamespace(activation=head.concentration), asked_galaxies(df)
     alpha = predict_views(SimpleNamespace(dls=learn.dls, model=learn.model, loss_func=loss), df, None, None, store)[0]
-    return pd.DataFrame(alpha, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+    out = pd.DataFrame(alpha, columns=list(learn.dls.vocab)).assign(galaxy_id=df.galaxy_id.to_numpy())
+    out.attrs = campaign_note(learn.dls)
+    return out
+
+# %% ../nbs/foundations/prediction.ipynb #a759e838
+def published_names(
+    pred:pd.DataFrame,              # galaxy_id and predicted classes, cumulative
+    alpha:pd.DataFrame|None=None    # of the same galaxies, as `concentrations` gives them; None: the shares alone
+)->pd.DataFrame:                    # id_str, 'bar-dr5_strong_fraction' ..., with `alpha` '..._dirichlet' too
+    "Predictions as catalogues publish them; raises `ValueError` where the two tables hold other galaxies."
+    names, tables = schema_of(pred).answers.published, [(metrics.question_shares(pred, None), 'fraction')]
+    if alpha is not None:
+        if list(alpha.galaxy_id) != list(pred.galaxy_id):
+            raise ValueError('the concentrations are of other galaxies than the predictions, or in another order')
+        tables.append((alpha[[c for c in names.index if c in alpha]], 'dirichlet'))
+    out = [t.set_axis([f'{names[c]}_{end}' for c in t], axis=1).reset_index(drop=True) for t, end in tables]
+    return pd.concat([pd.DataFrame({'id_str': list(pred.galaxy_id)}), *out], axis=1)

@@ -26,6 +26,7 @@ from safetensors.torch import load_model, save_file
 from . import profile
 from .dataloaders import GalaxyDataLoaders, data_hash
 from .files import component, lock, read_json, regular, replacing, under, write_text
+from .schema import read_schema
 from .sources import needs
 
 # %% ../nbs/foundations/runs.ipynb #5a1d8910
@@ -76,7 +77,10 @@ def _part(v):
 
 def _data(v):
     named = isinstance(v, dict) and all(_part(v.get(k)) for k in ('name', 'kind'))
-    return named and _plain_value(v) and _text(v.get('data'))
+    if not (named and _text(v.get('data'))): return False
+    try: read_schema(v.get('schema', 'gz2'))
+    except (ValueError, OSError): return False
+    return isinstance(v.get('schema', ''), (str, dict)) and _plain_value({k: x for k, x in v.items() if k != 'schema'})
 
 def _yes(v): return isinstance(v, bool)
 
@@ -454,6 +458,7 @@ def held_out(
     out = pred[pred.split == part].drop(columns='split').reset_index(drop=True)
     out.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'],
                  'encoder': f'{s["arch"]} {s["settings"]}', 'seen votes': s['settings'].get('seen_votes', 'no')}
+    out.attrs |= {k: s['data'][k] for k in ['schema'] if k in s['data']}
     return out
 
 # %% ../nbs/foundations/runs.ipynb #c5935142

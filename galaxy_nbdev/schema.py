@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['GZ2', 'ANSWERS', 'CLASSES', 'QUESTIONS', 'COUNTS', 'TOTALS', 'RARELY_ASKED', 'SCHEMES', 'SUMMARY', 'Question',
-           'Schema', 'campaign_names', 'read_schema', 'schema_of', 'only_gz2', 'numbers', 'has_question', 'galaxy_ids',
-           'rarely_asked', 'to_cumulative', 'to_conditional', 'reached', 'check_tree', 'tied', 'tied_pairs',
-           'answered_share', 'floor_caveat', 'vote_numbers', 'noise_variance', 'noise_floor', 'make_labels',
-           'summary_label', 'class_weights']
+           'Schema', 'campaign_names', 'read_schema', 'schema_of', 'campaign_note', 'only_gz2', 'numbers',
+           'has_question', 'galaxy_ids', 'rarely_asked', 'to_cumulative', 'to_conditional', 'reached', 'check_tree',
+           'tied', 'tied_pairs', 'answered_share', 'floor_caveat', 'vote_numbers', 'noise_variance', 'noise_floor',
+           'make_labels', 'summary_label', 'class_weights']
 
 # %% ../nbs/foundations/schema.ipynb #c657e30c
 import json
@@ -49,13 +49,13 @@ class Schema:
     name: str               # of the campaign
     title: str              # the same in words
     questions: list         # of `Question`, each after those that lead to it
-    answers: pd.DataFrame   # a row a class: question, answer, key, parent, published, count, and names in other layouts
+    answers: pd.DataFrame   # a row a class: question, answer, key, code ('7.3'), parent, published, count, and others
     totals: list            # columns of the votes of each question
     facts: dict             # what the JSON file holds
 
     classes = property(lambda self: list(self.answers.index))       # columns of the fractions
     counts = property(lambda self: list(self.answers['count']))     # columns of the votes
-    note = property(lambda self: self.name if self.name in campaign_names()
+    note = property(lambda self: self.name if self.name in campaign_names() and self is _packaged(self.name)
                     else self.facts)    # for `df.attrs['schema']`
     def __repr__(self): return f'{self.title}: {len(self.questions)} questions, {len(self.answers)} answers'
 
@@ -90,10 +90,10 @@ def _entries(facts):
         answers = [a if isinstance(a, dict) else {'answer': a} for a in answers]
         need(all(map(word, [v for a in answers for v in [a.get('answer'), *a.values()]])),
              f'question {name}: an answer is a word, or an object of words with the name "answer"')
-        need(isinstance(after, list) and all(map(word, after)),
-             f'question {name}: asked_after is a list of "question_answer"')
+        need(isinstance(after, list) and all(map(word, [*after, q.get('total') or name])),
+             f'question {name}: asked_after is a list of "question_answer", total a word')
         out.append({'question': name, 'text': str(q.get('text', name.replace('-', ' '))), 'asked_after': after,
-                    'sums_to_one': bool(q.get('sums_to_one')),
+                    'sums_to_one': bool(q.get('sums_to_one')), 'total': q.get('total'),
                     'answers': [{'text': f'{name}: {a["answer"]}'.replace('-', ' ')} | a for a in answers]})
     every = [(f'{q["question"]}_{a["answer"]}', a['text']) for q in out for a in q['answers']]
     for what, names in [('question', [q['question'] for q in out]), ('answer', [k for k, _ in every]),
@@ -139,11 +139,12 @@ def _schema(facts):
             name = lambda kind, p=pattern: _named(p[kind], number=n, place=i, question=q['question'], suffix=suffix,
                                                   answer=a['answer'])
             key, others = f'{q["question"]}_{a["answer"]}', {k: v for k, v in a.items() if k not in ('answer', 'text')}
-            at[key] = name('class')
+            at[key] = a.get('class') or name('class')
             up = [] if q['sums_to_one'] else [at[k] for k in q['asked_after']]
             rows.append(others | {'class': at[key], 'question': n, 'answer': a['text'], 'key': key,
-                                  'parent': ' or '.join(up) or None,
-                         'published': name('count', _PATTERNS), 'count': name('count'), 'total': name('total')})
+                                  'code': f'{n}.{i}', 'parent': ' or '.join(up) or None,
+                         'published': a.get('published') or name('count', _PATTERNS),
+                                  'count': a.get('count') or name('count'), 'total': q['total'] or name('total')})
     answers = pd.DataFrame(rows).set_index('class')
     for c in (answers.index, answers['count']):
         if c.has_duplicates if isinstance(c, pd.Index) else c.duplicated().any():
@@ -217,8 +218,8 @@ def read_schema(
 
 # %% ../nbs/foundations/schema.ipynb #92ab438d
 def schema_of(
-    df:pd.DataFrame # a catalogue, or predictions
-)->Schema:          # its campaign's
+    df          # a catalogue, predictions, or loaders: what has `attrs`
+)->Schema:      # its campaign's
     """The tree that a table belongs to; raises `ValueError` where it has another campaign's columns and does not say
     which."""
     which = df.attrs.get('schema')
@@ -226,7 +227,7 @@ def schema_of(
         raise ValueError(f"attrs['schema'] is {which!r}: write one of {', '.join(campaign_names())}, or "
                          "`read_schema(file).note`")
     if which is not None: return read_schema(which)
-    columns = set(df.columns)
+    columns = set(getattr(df, 'columns', ()))
     if columns.isdisjoint(CLASSES):
         like = [n for n in campaign_names() if not columns.isdisjoint(_packaged(n).classes)]
         if like:
@@ -235,6 +236,12 @@ def schema_of(
     return GZ2
 
 # %% ../nbs/foundations/schema.ipynb #1834147b
+def campaign_note(
+    df          # a catalogue, predictions, or loaders: what has `attrs`
+)->dict:        # for the `attrs` of what is made of it; empty where it names no campaign
+    "The note of a table's campaign."
+    return {k: df.attrs[k] for k in ['schema'] if k in df.attrs}
+
 GZ2 = read_schema('gz2')
 ANSWERS, CLASSES, QUESTIONS, COUNTS, TOTALS = GZ2.answers, GZ2.classes, GZ2.questions, GZ2.counts, GZ2.totals
 
@@ -243,7 +250,7 @@ def only_gz2(
     what:str            # what only GZ2 has, for the error
 )->None:
     "Refuse another campaign, by name, with `ValueError`."
-    if (s := schema_of(df)).name != 'gz2':
+    if (s := schema_of(df)) is not GZ2:
         raise ValueError(f'{what} belongs to Galaxy Zoo 2 alone, and this is {s.title}: `to_campaign(df, "gz2")` gives '
                          'what corresponds')
 

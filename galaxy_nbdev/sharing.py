@@ -16,23 +16,24 @@ from .evaluation import run_labels, score
 from .labels import LabelScore
 from .learner import load_run
 from .runs import RUN_FILES, check_runs, held_out, read_run, run_split
-from .schema import ANSWERS, CLASSES, schema_of
+from .schema import CLASSES, only_gz2, read_schema, schema_of
 from .votes import assumed_votes
 
 # %% ../nbs/foundations/sharing.ipynb #b995b89b
 TABLE_FORMATS = ('.vot', '.xml', '.fits', '.csv', '.parquet')
 
 def column_notes(
-    column:str  # of predictions or of a catalogue
-)->dict:        # unit, ucd, description; '' where there is none
+    column:str,     # of predictions or of a catalogue
+    schema='gz2'    # its campaign, as `schema.read_schema` takes it
+)->dict:            # unit, ucd, description; '' where there is none
     "What a column of a table holds."
-    name, _, end = column.rpartition('_')
-    if end in ('low', 'high') and name in ANSWERS.index:
+    (name, _, end), answers = column.rpartition('_'), read_schema(schema).answers
+    if end in ('low', 'high') and name in answers.index:
         side = {'low': 'lower', 'high': 'upper'}[end]
         return dict(unit='', ucd=f'stat.{"min" if end == "low" else "max"};stat.probability',
-                    description=f'{side} end of the interval of {name}, {ANSWERS.answer[name]}')
-    if column in ANSWERS.index:
-        a = ANSWERS.loc[column]
+                    description=f'{side} end of the interval of {name}, {answers.answer[name]}')
+    if column in answers.index:
+        a = answers.loc[column]
         said = f'fraction of the volunteers: question {a.question}, {a.answer}'
         return dict(unit='', ucd='stat.probability', description=said)
     return dict(zip(('unit', 'ucd', 'description'), _COLUMNS.get(column, ('', '', ''))))
@@ -57,7 +58,7 @@ def save_table(
     if suffix not in TABLE_FORMATS: raise ValueError(f'{path}: choose {", ".join(TABLE_FORMATS)}')
     first = [c for c in ('galaxy_id', 'ra', 'dec') if c in df]
     df = df[[*first, *(c for c in df if c not in first)]]
-    about, notes = {c: column_notes(c) for c in df}, json.dumps(df.attrs, default=str)
+    about, notes = {c: column_notes(c, schema_of(df)) for c in df}, json.dumps(df.attrs, default=str)
     with files.replacing(path) as new:
         if suffix == '.csv': df.to_csv(new, index=False)
         elif suffix == '.parquet': pq.write_table(_arrow(df, about, notes), new)
@@ -147,6 +148,7 @@ def submission(
 )->Path:                            # the file
     """A file for Kaggle's challenge; raises `ValueError` for models that saw other volunteers' votes, other ids,
     missing classes, or fractions out of [0, 1]."""
+    only_gz2(pred, "a submission to Kaggle's challenge")
     if why := _not_for_kaggle(pred.attrs): raise ValueError(f'no submission: {why}')
     if lacking := [c for c in CLASSES if c not in pred]:
         raise ValueError(f'the predictions lack {lacking}: Kaggle wants all 37 classes')

@@ -131,7 +131,7 @@ def _of_votes(t, s): # `t` with cumulative fractions, all counts and totals, and
     out = pd.concat([t.assign(n_votes=t[s.totals[0]]), pd.DataFrame(f, t.index)], axis=1)
     out.attrs = {'schema': s.note}
     out = to_cumulative(out)
-    return out.astype(dict.fromkeys([*s.counts, *s.totals, 'n_votes'], 'float32'))
+    return out.astype(dict.fromkeys([*s.counts, *s.totals, 'n_votes'], 'float32')).copy()
 
 # %% ../nbs/foundations/sources.ipynb #272ffd71
 def _with_images(df, table, missing): # the catalogue

@@ -16,6 +16,7 @@ from filelock import Timeout
 from tqdm.auto import tqdm
 from . import cleaning, files, images, simulate, sky
 from .profile import in_range
+from .schema import campaign_note, read_schema
 
 # %% ../nbs/foundations/survey.ipynb #ef3b42fe
 def partitions(
@@ -233,22 +234,24 @@ def check_partitions(
     source:str|Path,    # a partitioned catalogue
     dest:str|Path,      # folder for the findings, one parquet file a partition
     tol:float=0.05,     # largest difference allowed between the answers' sum and their parent
-    client=None         # as `over_partitions` takes it
+    client=None,        # as `over_partitions` takes it
+    schema=None         # the campaign, as `schema.read_schema` takes it; None: what the files or their columns say
 )->pd.DataFrame:        # the report of `over_partitions`; `pd.read_parquet(dest)`: galaxy_id, check, detail
     "All faults of a partitioned catalogue and its images; raises as `over_partitions`."
     in_range(tol, 'tol', 0, 1, whole=False)
-    root = Path(source).expanduser().resolve()
-    work = partial(_check, tol=tol, workers=None if client is None else 0)
-    request = dict(what='check', source=str(root), tol=tol)
+    root, campaign = Path(source).expanduser().resolve(), {} if schema is None else {'schema': read_schema(schema).note}
+    work = partial(_check, tol=tol, workers=None if client is None else 0, campaign=campaign)
+    request = dict(what='check', source=str(root), tol=tol) | campaign
     report = over_partitions(work, _tasks(root), dest, request, client, source=root)
     twice = repeated_ids(root)
     found = _findings(twice.assign(check='duplicate id', detail='stands in '+twice.partition))
     _write(Path(dest).expanduser().resolve()/'across-partitions.parquet', found)
     return report
 
-def _check(file, out, tol, workers):
+def _check(file, out, tol, workers, campaign):
     "The findings of one partition."
     t = read_partition(file)
+    t.attrs |= campaign
     if len(t): _write(out, _findings(cleaning.check_catalogue(t, tol, workers)))
     return {'galaxies': len(t)}
 
@@ -388,7 +391,9 @@ def _predict(item, out, model, how, stores):
     again = t.galaxy_id[t.galaxy_id.duplicated()]
     if len(again): raise ValueError(f'{out.stem}: galaxy {again.iloc[0]} stands in more than one row: keep one')
     pred, why = _predicted(learn, t, _store_of(item, t, stores), how)
-    _write(out, t[['galaxy_id', *[c for c in _POSITION if c in t]]].merge(pred, on='galaxy_id', how='left'))
+    whole = t[['galaxy_id', *[c for c in _POSITION if c in t]]].merge(pred, on='galaxy_id', how='left')
+    whole.attrs = campaign_note(pred)
+    _write(out, whole)
     said = next((f'not predicted: galaxy {i} ({reason})' for i, reason in why.items()), '')
     return {'galaxies': len(t), 'unread': len(why), 'problem': said}
 

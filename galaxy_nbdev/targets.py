@@ -20,14 +20,15 @@ from PIL import Image
 from . import images
 from .figures import PALETTE
 from .labels import label_kind
-from .schema import ANSWERS, CLASSES, galaxy_ids, make_labels, schema_of
+from .schema import CLASSES, campaign_names, galaxy_ids, make_labels, read_schema, schema_of
 
 # %% ../nbs/foundations/targets.ipynb #536ebbe4
 def in_words(
     columns # names of labels
-)->list:    # Galaxy Zoo's words for its classes; any other column is its own word
+)->list:    # Galaxy Zoo's words for the classes of its campaigns; any other column is its own word
     "What columns are called where they are shown."
-    return [ANSWERS.answer.get(c, c) for c in columns]
+    every = [s.answers.answer for s in map(read_schema, ['gz2', *campaign_names()])]
+    return [next((a[c] for a in every if c in a.index), c) for c in columns]
 
 # %% ../nbs/foundations/targets.ipynb #b1279934
 class VoteFractions(TensorBase):
@@ -116,26 +117,31 @@ def VoteFractionsBlock(
 
 # %% ../nbs/foundations/targets.ipynb #c0a17502
 def count_columns(
-    vocab   # names of classes, `Class*`
-)->list:    # the columns with their votes, `Count*`
-    "`Class1.1` -> `Count1.1`."
-    return [c.replace('Class', 'Count') for c in vocab]
+    vocab,          # names of classes
+    schema='gz2'    # the campaign, as `schema.read_schema` takes it
+)->list:            # the columns with their votes
+    "`Class1.1` -> `Count1.1`; raises `ValueError` for what is no class of the campaign."
+    of = read_schema(schema)
+    for c in vocab: of.question(c)
+    return of.answers['count'][list(vocab)].tolist()
 
 # %% ../nbs/foundations/targets.ipynb #1017c811
 def with_counts(
     df:pd.DataFrame,    # a catalogue
-    vocab=CLASSES       # classes whose votes are needed
-)->pd.DataFrame:        # a copy with all their `Count*` columns (NaN: unknown); attrs['counts'] is 'votes' or 'pseudo'
+    vocab=None          # classes whose votes are needed; None: all of the campaign
+)->pd.DataFrame:        # a copy with the columns of their votes (NaN: unknown); attrs['counts'] is 'votes' or 'pseudo'
     """Votes of each answer: the catalogue's own, else fraction times `n_votes`.
 
     Raises `ValueError` where it has neither."""
-    names = count_columns(vocab)
+    s = schema_of(df)
+    vocab = s.classes if vocab is None else list(vocab)
+    names = count_columns(vocab, s)
     own, kind = df.reindex(columns=names).astype('float32'), 'votes'
     if own.isna().all(axis=None):
         if 'n_votes' not in df or df.n_votes.isna().all():
-            raise ValueError('this catalogue has neither votes (Count* columns) nor n_votes: assume a number, '
+            raise ValueError(f'this catalogue has neither votes ({names[0]} ...) nor n_votes: assume a number, '
                              'df.assign(n_votes=44) for Kaggle, and say so beside the result')
-        own, kind = df[list(vocab)].mul(df.n_votes, axis=0).astype('float32').set_axis(names, axis=1), 'pseudo'
+        own, kind = df[vocab].mul(df.n_votes, axis=0).astype('float32').set_axis(names, axis=1), 'pseudo'
     out = pd.concat([df.drop(columns=names, errors='ignore'), own], axis=1)
     out.attrs = df.attrs | {'counts': kind}
     return out
@@ -143,16 +149,17 @@ def with_counts(
 # %% ../nbs/foundations/targets.ipynb #4de0148d
 class ToVoteCounts(Transform):
     "A catalogue's row, or an array, as the votes of each answer."
-    def __init__(self, vocab): self.columns = count_columns(vocab)
+    def __init__(self, vocab, schema='gz2'): self.votes = count_columns(vocab, schema)
     def encodes(self, x):
-        return TensorBase(x[self.columns].to_numpy('float32') if isinstance(x, pd.Series) else np.asarray(x, 'float32'))
+        return TensorBase(x[self.votes].to_numpy('float32') if isinstance(x, pd.Series) else np.asarray(x, 'float32'))
 
 # %% ../nbs/foundations/targets.ipynb #e3cd97d9
 def VoteCountsBlock(
-    vocab=CLASSES       # classes whose votes are the target
+    vocab=CLASSES,      # classes whose votes are the target
+    schema='gz2'        # the campaign, as `schema.read_schema` takes it
 )->TransformBlock:      # makes of each row a (len(vocab),) float32 tensor of votes
     "Votes as a second target beside the fractions."
-    return TransformBlock(type_tfms=ToVoteCounts(vocab))
+    return TransformBlock(type_tfms=ToVoteCounts(vocab, schema))
 
 # %% ../nbs/foundations/targets.ipynb #f8609430
 def labelled(
@@ -186,13 +193,14 @@ def _some(columns): return ', '.join(map(str, list(columns)[:12])) + (' ...' if 
 # %% ../nbs/foundations/targets.ipynb #c9c35379
 def _check_labels(df, vocab):
     "The catalogue; raises `ValueError` where these columns are no labels."
-    others = [k for k in map(str, df) if k not in CLASSES]
-    lacking = [c for c in vocab or CLASSES if c not in df]
+    s = schema_of(df)
+    others = [k for k in map(str, df) if k not in s.classes]
+    lacking = [c for c in vocab or s.classes if c not in df]
     near = [f'{m} for {c}' for c in lacking for m in get_close_matches(c.lower(), others, 1, .8)]
     hint = f'; near misses: {_some(near)}: rename them, df.rename(columns=...)' if near else ''
     if not vocab:
-        raise ValueError(f'the catalogue has no labels: none of its columns is one of Galaxy Zoo 2\'s classes '
-                         f'(Class1.1 ...){hint}; for others give vocab= or scheme=')
+        raise ValueError(f'the catalogue has no labels: none of its columns is a class of {s.title} '
+                         f'({s.classes[0]} ...){hint}; for others give vocab= or scheme=')
     if missing := [c for c in vocab if c not in df]:
         raise ValueError(f'the catalogue lacks the labels {_some(missing)}: its columns are {_some(df)}{hint}')
     try: y = df[vocab].astype('float64')
@@ -235,11 +243,11 @@ _NO_LABELS = ['galaxy_id', 'path', 'ra', 'dec', 'n_votes', 'split', 'model']
 # %% ../nbs/foundations/targets.ipynb #a947d872
 def rarity_weights(
     df:pd.DataFrame,        # a catalogue
-    vocab=CLASSES,          # classes that count
+    vocab=None,             # classes that count; None: all of the campaign
     most:float=10.          # the rarest galaxy is drawn at most so many times as often as the commonest
 )->np.ndarray:              # (n,) float64, mean 1
     "How often to draw each galaxy, for `from_catalogue(weights=)`: by the rarest of its answers."
-    y = df[list(vocab)].fillna(0).to_numpy('float64')
+    y = df[schema_of(df).classes if vocab is None else list(vocab)].fillna(0).to_numpy('float64')
     share = y.mean(0)
     w = (y/np.where(share > 0, share, np.inf)).max(1).clip(1e-6)
     w = w.clip(w.max()/most) if w.max() > 0 else np.ones(len(df))

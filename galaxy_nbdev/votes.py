@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['KAGGLE_VOTES', 'cast_votes', 'simulate_votes', 'correspondence', 'to_campaign', 'class_columns', 'mixed_catalogue',
-           'of_kind', 'assumed_votes']
+           'of_kind', 'joint_schema', 'joint_catalogue', 'assumed_votes']
 
 # %% ../nbs/foundations/votes.ipynb #27590b1d
 import numpy as np, pandas as pd
-from .schema import CLASSES, floor_caveat, read_schema, schema_of, to_conditional, to_cumulative
+from .schema import Schema, campaign_note, floor_caveat, read_schema, schema_of, to_conditional
+from .schema import to_cumulative
 
 # %% ../nbs/foundations/votes.ipynb #085590cf
 def cast_votes(
@@ -35,7 +36,7 @@ def _of_counts(df, s, counts, totals):
     share = pd.DataFrame(counts, index=df.index)/total.where(total > 0)
     columns = dict(zip(s.counts, counts.values())) | dict(zip(s.totals, totals.values()))
     out = pd.concat([df, share, pd.DataFrame(columns, index=df.index, dtype='float64')], axis=1)
-    out.attrs = {'source': 'simulated votes', 'kind': 'raw', 'schema': s.note}
+    out.attrs = {'source': 'simulated votes', 'name': f'{s.name}-votes', 'kind': 'raw', 'schema': s.note}
     return to_cumulative(out)
 
 # %% ../nbs/foundations/votes.ipynb #25c53a07
@@ -52,7 +53,7 @@ def simulate_votes(
               for q in s.questions}
     p = np.concatenate([rng.dirichlet(.7*len(w)*rng.dirichlet(w), n) for w in weight.values()], axis=1)
     truth = pd.DataFrame(p, columns=s.classes).assign(galaxy_id=[f'votes-{seed}-{i}' for i in range(n)])
-    truth.attrs = {'source': 'simulated votes', 'kind': 'truth', 'schema': s.note}
+    truth.attrs = {'source': 'simulated votes', 'name': f'{s.name}-votes', 'kind': 'truth', 'schema': s.note}
     truth = to_cumulative(truth)
     return cast_votes(truth, n_votes, seed), truth
 
@@ -77,7 +78,7 @@ def to_campaign(
 )->pd.DataFrame:        # the same galaxies with the target's columns; NaN: nothing corresponds
     "A catalogue in the words of another campaign; raises `ValueError` for answers that either tree lacks."
     s, t = schema_of(df), read_schema(target)
-    if s.name == t.name: return df.copy()
+    if s is t: return df.copy()
     table = correspondence(s, t) if table is None else table
     mine, theirs = (dict(zip(x.answers.key, x.classes)) for x in (s, t))
     for word in [*table['answer'], *(a for row in table['from'] for a in row)]:
@@ -115,14 +116,19 @@ def mixed_catalogue(
     "Catalogues of several kinds of fractions as one; raises `ValueError` for a galaxy in two, or a kind not said."
     if not all('kind' in df.attrs for df in catalogues):
         raise ValueError('a catalogue does not say the kind of its fractions: set df.attrs["kind"]')
-    kind = catalogues[0].attrs['kind']
-    own = lambda df: {c: f'{c}@{df.attrs["kind"]}' for c in CLASSES if df.attrs['kind'] != kind}
-    named = [df.rename(columns=own(df)) for df in catalogues]
-    out = pd.concat(named, ignore_index=True)
+    kind, s = catalogues[0].attrs['kind'], schema_of(catalogues[0])
+    if other := [x.title for x in map(schema_of, catalogues) if x is not s]:
+        raise ValueError(f'{s.title} and {other[0]} are two campaigns: join them with joint_catalogue')
+    own = lambda df: {c: f'{c}@{df.attrs["kind"]}' for c in s.classes if df.attrs['kind'] != kind}
+    return _stacked([df.rename(columns=own(df)) for df in catalogues], campaign_note(catalogues[0]))
+
+def _stacked(catalogues, more):
+    "All rows, and notes that name every catalogue; raises `ValueError` for a galaxy in two."
+    said = lambda k: '+'.join(dict.fromkeys(str(df.attrs.get(k, 'unknown')) for df in catalogues))
+    out = pd.concat(catalogues, ignore_index=True)
     twice = out.galaxy_id[out.galaxy_id.duplicated()]
     if len(twice): raise ValueError(f'galaxy {twice.iloc[0]} stands in two catalogues: keep it in one')
-    said = lambda k: '+'.join(dict.fromkeys(str(df.attrs.get(k, 'unknown')) for df in catalogues))
-    out.attrs = {k: said(k) for k in ('name', 'source', 'kind')}
+    out.attrs = {k: said(k) for k in ('name', 'source', 'kind')} | more
     return out
 
 def of_kind(
@@ -131,10 +137,38 @@ def of_kind(
 )->pd.DataFrame:            # galaxy_id and `Class*` columns
     "The answers of one kind, under the names of the classes."
     parts = {c: str(c).partition('@') for c in pred}
-    mine = {c: p[0] for c, p in parts.items() if p[0] in CLASSES and p[2] == (kind or '')}
+    mine = {c: p[0] for c, p in parts.items() if p[0] in schema_of(pred).classes and p[2] == (kind or '')}
     out = pred[['galaxy_id', *mine]].rename(columns=mine)
     out.attrs = dict(pred.attrs)
     return out
+
+# %% ../nbs/foundations/votes.ipynb #9eff823c
+def joint_schema(
+    campaigns:list  # as `schema.read_schema` takes them
+)->Schema:          # their questions, named 'bar@gz_decals_dr5', with the columns that each campaign has
+    "The trees of several campaigns as one; raises `ValueError` where two share a column."
+    parts, questions = [read_schema(c) for c in campaigns], []
+    for s in parts:
+        word = {c: (q.slug, key[len(q.slug)+1:]) for q in s.questions for c, key in s.answers.key[q.classes].items()}
+        of = lambda c, named: {'answer': word[c][1], 'text': f'{named.answer}, {s.name}', 'class': c,
+                               'count': named['count'], 'published': named.published}
+        for q, total in zip(s.questions, s.totals):
+            up = ['{}@{}_{}'.format(word[c][0], s.name, word[c][1]) for c in q.parents]
+            questions.append({'question': f'{q.slug}@{s.name}', 'text': f'{q.text} ({s.title})', 'asked_after': up,
+                              'sums_to_one': q.sums_to_one, 'total': total,
+                              'answers': [of(c, s.answers.loc[c]) for c in q.classes]})
+    return read_schema({'name': '+'.join(s.name for s in parts), 'title': ' and '.join(s.title for s in parts),
+                        'questions': questions})
+
+def joint_catalogue(
+    catalogues:list         # of DataFrames of different campaigns, one kind of fraction
+)->pd.DataFrame:            # all galaxies; NaN: not asked
+    "Catalogues of several campaigns as one; raises `ValueError` for a galaxy in two, or fractions of two kinds."
+    kinds = {df.attrs.get('kind', 'unknown') for df in catalogues}
+    if len(kinds) > 1:
+        raise ValueError(f'fractions of the kinds {" and ".join(sorted(kinds))} are different labels: read all '
+                         'catalogues with one kind')
+    return _stacked(catalogues, {'schema': joint_schema([schema_of(df) for df in catalogues]).note})
 
 # %% ../nbs/foundations/votes.ipynb #ce2f2dfc
 KAGGLE_VOTES = 44
