@@ -6,10 +6,10 @@ from notebooks import NBS, PACKAGE, ROOT, ordered, read
 
 # each imports only from those before it
 STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'labels', 'images',
-           'novelty', 'overlap', 'sky', 'simulate', 'tables', 'fetching', 'hub', 'sources', 'task_tables', 'exploration',
-           'cleaning', 'splits', 'augment', 'targets', 'dataloaders', 'measures', 'runs', 'losses', 'steps', 'learner',
-           'encoders', 'cnn resnet vit', 'prediction', 'embeddings', 'evaluation', 'sharing', 'browser', 'voting',
-           'survey', 'commands', 'all']
+           'novelty', 'overlap', 'sky', 'simulate', 'tables', 'fetching', 'hub', 'sources', 'task_tables',
+           'exploration', 'cleaning', 'splits', 'augment', 'targets', 'dataloaders', 'measures', 'runs', 'losses',
+           'steps', 'learner', 'encoders', 'cnn resnet vit', 'prediction', 'embeddings', 'evaluation', 'sharing',
+           'browser', 'voting', 'survey', 'commands', 'all']
 LEVEL = {name: i for i, storey in enumerate(STOREYS) for name in storey.split()}
 MOST, TIGHTER = 650, {'evaluation': 500}      # lines of a module
 GROUPS = [PACKAGE, ROOT/'.ci', ROOT/'benchmarks']

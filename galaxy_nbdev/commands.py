@@ -92,6 +92,7 @@ def galaxy_clean(
     data:str,               # a data set's folder, or simulated
     dest:str,               # folder for trusted.parquet, findings.csv and report.html
     kind:str=None,          # raw, weighted or debiased; default: the layout's own
+    schema:str=None,        # the campaign, where a table holds votes of several: gz_desi, or a JSON file
     tol:float=0.05,         # largest difference allowed between the answers' sum and their parent
     workers:int=None        # processes; default: one a core
 ):
@@ -100,10 +101,11 @@ def galaxy_clean(
     _numbers(0, workers=workers)
     _choice('--kind', kind, sources.KINDS)
     profile.in_range(tol, '--tol', 0, 1, whole=False)
-    df = sources.catalogue(data, kind, missing='keep')
+    df = sources.catalogue(data, kind, missing='keep', schema=schema)
     read = [] if data == 'simulated' else [Path(data).expanduser().resolve()]
     if not len(df): raise ValueError(f'{data} holds no galaxies: nothing was checked, choose another data set')
-    dest = files.claim(dest, dict(what='clean', data=str(*read) or data, kind=kind, tol=tol), read)
+    asked = dict(what='clean', data=str(*read) or data, kind=kind, tol=tol) | ({'schema': schema} if schema else {})
+    dest = files.claim(dest, asked, read)
     trusted, report = cleaning.clean(df, tol, workers=workers)
     with files.lock(dest/'report.html'):
         with files.replacing(dest/'trusted.parquet') as new: trusted.to_parquet(new)
@@ -177,6 +179,7 @@ def galaxy_train(
     head:str=None,          # sigmoid, tree, tree_norm, dirichlet, softmax; default: sigmoid, of one of k softmax
     loss:str=None,          # mse, bce, conditional, votes or cross_entropy; default: the one that fits the labels
     kind:str=None,          # raw, weighted or debiased; default: the layout's own
+    schema:str=None,        # the campaign, where a table holds votes of several: gz_desi, or a JSON file
     n:int=None,             # galaxies at most; default: all, or the profile's number
     seed:int=0,             # of training
     settings:str='{}',      # for the architecture, as JSON: '{"depth": 50}'
@@ -197,13 +200,12 @@ def galaxy_train(
     learner.join_processes()
     shape = {k: getattr(p, k) if v is None else v for k, v in dict(size=size, crop=crop, bs=bs).items()}
     labels = dict(scheme=scheme, columns=columns, rule=rule, fold=fold, augment=augment, counts=loss == 'votes')
-    dls = _loaders(sources.catalogue(data, kind, n), **labels, **shape)
+    dls = _loaders(sources.catalogue(data, kind, n, schema=schema), **labels, **shape)
     head, loss = _fitting(dls.labels, head, loss)
     how = dict(weight=_class_weights(dls, class_weights), cbs=_callbacks(patience, tensorboard))
     learn = learner.galaxy_learner(dls, arch, head, loss, seed=seed, **how, **settings)
     last = learner.train_run(learn, recipe, p.epochs if epochs is None else epochs, lr, seed).iloc[-1]
-    if learner.rank_distrib(): return      # of several processes the first speaks
-    print(_reached(runs.run_folder(learn, recipe, seed), last.epoch))
+    if not learner.rank_distrib(): print(_reached(runs.run_folder(learn, recipe, seed), last.epoch))
 
 # %% ../nbs/foundations/commands.ipynb #afd39e02
 @_command

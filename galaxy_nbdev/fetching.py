@@ -173,7 +173,7 @@ HOSTS = {
     'gz2-hf': {'hub': 'https://huggingface.co', 'dataset': 'mwalmsley/gz2', 'pattern': 'data/*.parquet'},
     'kaggle': {'competition': 'galaxy-zoo-the-galaxy-challenge', 'client': 'kaggle'}}
 HOSTS |= {f'{name}{end}': HOSTS['gz2-hf'] | {'dataset': f'mwalmsley/{name}', 'pattern': f'{folder}/*.parquet'}
-          for name in ('gz_hubble', 'gz_desi', 'gz_euclid', 'gz_evo')
+          for name in ('gz_hubble', 'gz_candels', 'gz_desi', 'gz_euclid', 'gz_evo')
           for end, folder in (('', 'data'), ('-tiny', 'tiny'))}
 
 def fetch(

@@ -293,7 +293,7 @@ def _labelled(pred, labels):
     p, y = text(pred, 'predictions'), text(labels, 'table of labels')
     y = numbers(y, list(y))
     if not y.size: raise ValueError('there are no labels, the table has no row or column: see schema.make_labels')
-    if lacking := [c for c in y if c not in p]: raise ValueError(f'the predictions lack {lacking}: predict them too')
+    if lacking := [c for c in y if c not in p]: raise ValueError(f'the predictions lack the labels {lacking}: add them')
     if len(lost := y.index.difference(p.index)):
         raise ValueError(f'{len(lost)} labelled galaxies are not predicted, {lost[0]} for one: predict them too')
     if (~(y.isin([0, 1]) | y.isna())).any(axis=None):
