@@ -60,7 +60,8 @@ def hub_file(
                                                     f'owner/name') from None
     except LocalEntryNotFoundError as e: raise ConnectionError(_not_given(file, repository, e, 'try again')) from None
     except (EntryNotFoundError, HfHubHTTPError) as e: raise ValueError(_not_given(file, repository, e)) from None
-    raise ConnectionError(f'{file} of {repository} is not on this machine, and {server} does not answer: try again, connect it, '
+    raise ConnectionError(f'{file} of {repository} is not on this machine, and {server} does not answer: try again, '
+                          f'connect it, '
                           f'{instead}')
 
 def _not_given(file, repository, e, remedy='check the name, and log in where it is private'):

@@ -68,7 +68,7 @@ def sky_coordinates(
 ):                      # astropy.coordinates.SkyCoord, one for each galaxy
     "Positions for astropy; raises `ValueError` where the catalogue has none."
     from astropy.coordinates import SkyCoord
-    if not {'ra', 'dec'} <= set(df): raise ValueError('the catalogue has no ra and dec: join them, in degrees')
+    if not {'ra', 'dec'} <= set(df): raise ValueError('the catalogue has no df.ra and df.dec: join them, in degrees')
     return SkyCoord(df.ra.to_numpy('float64'), df.dec.to_numpy('float64'), unit='deg')
 
 def at_coordinates(

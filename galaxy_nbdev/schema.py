@@ -231,7 +231,7 @@ def schema_of(
     if columns.isdisjoint(CLASSES):
         like = [n for n in campaign_names() if not columns.isdisjoint(_packaged(n).classes)]
         if like:
-            raise ValueError(f"the columns are those of {' or '.join(like)}: set which, df.attrs['schema'] = "
+            raise ValueError(f"the columns are those of {' or '.join(like)}: say which, set df.attrs['schema'] = "
                              f"{like[0]!r}")
     return GZ2
 
