@@ -134,7 +134,7 @@ def scaled():
     "A network pretrained on ImageNet, in two scales, all its layers trained; none where its weights are not installed."
     if not encoders.packaged_weights('tf_efficientnet_lite0'): return []
     return [task('scaled', r, 'EfficientNet-lite0', 'reduced', fold, 'diary', epochs=10, scale=scale)
-            for (r, scale), fold in product({'scaled once': 1., 'scaled twice': 255.}.items(), range(5))]
+            for fold, (r, scale) in product(range(5), {'scaled once': 1., 'scaled twice': 255.}.items())]
 
 def everything():
     "All tasks of a card, the most important first."

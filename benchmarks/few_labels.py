@@ -121,7 +121,9 @@ def worth():
 def choices():
     "Which galaxies to vote on: those of which the network is least sure, no two of a kind, against random ones."
     return [recipe(f'choice-{d}', 'ResNet-18 64 px, weak first', R18, [d], kind='choice', start='weak-r18',
-                   role='choice') for d in (SKY, KAGGLE)]
+                   role='choice') for d in (SKY, KAGGLE)] + [
+            recipe('choice-cnn', 'course CNN 32 px, from nothing', R18, [SKY], kind='choice', role='choice', arch='cnn',
+                   size=32, lr=3e-3, epochs=40)]    # small enough for a CPU
 
 def rest():
     "What else is of use, where there is time."
@@ -158,7 +160,7 @@ SHRUNK = dict(epochs=1, bs=8)
 
 def small(r):
     "The same recipe at a tiny size."
-    return r | SHRUNK | {'size': {64: 32, 128: 40, 224: 48}[r['size']], 'voted': r['voted'] and r['voted']//5}
+    return r | SHRUNK | {'size': {32: 32, 64: 32, 128: 40, 224: 48}[r['size']], 'voted': r['voted'] and r['voted']//5}
 
 # --- galaxies
 

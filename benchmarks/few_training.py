@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np, torch
 import torch.nn.functional as F
 from galaxy_nbdev.augment import sampling_grid
+from galaxy_nbdev.cnn import galaxy_cnn
 from galaxy_nbdev.encoders import galaxy_encoder
 from galaxy_nbdev.losses import known_mean
 from galaxy_nbdev.resnet import galaxy_resnet
@@ -20,6 +21,7 @@ AGREED = ('completely round smooth', 'in-between smooth', 'cigar-shaped smooth',
 VOTED = 2*len(CLASSES)          # outputs for the two kinds of vote fractions; after them one for each agreed class
 OUTPUTS = VOTED+len(AGREED)
 ARCHS = {
+    'cnn': lambda pretrained, size: galaxy_cnn(OUTPUTS, size),
     'resnet18': lambda pretrained, size: galaxy_resnet(18, OUTPUTS),
     'lite2': lambda pretrained, size: galaxy_encoder('EfficientNetLite2', OUTPUTS, pretrained=pretrained),
     'vit': lambda pretrained, size: galaxy_vit(OUTPUTS, size=size),

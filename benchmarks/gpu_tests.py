@@ -5,7 +5,7 @@
 
 Cells that `nbdev_test` skips are skipped here too, but for those marked `gpu`. `--jobs` notebooks run at a time, each
 for at most `--seconds` and in a home of its own; one that fails says in which cell, and with what. Needs IPython for
-`display`, and nothing else that the package does not need.
+`display`, and nothing else that the package and its extra `imagenet` do not need.
 """
 import argparse, configparser, json, os, signal, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -32,6 +32,7 @@ def execute(path):
     "Run the cells of one notebook in this process, in its own folder."
     import matplotlib
     matplotlib.use('agg')
+    import matplotlib.pyplot
     from IPython.display import display
     # notebooks take one thing from nbdev: what shows a definition
     sys.modules |= {'nbdev': ModuleType('nbdev'), 'nbdev.showdoc': ModuleType('nbdev.showdoc')}
@@ -45,6 +46,7 @@ def execute(path):
         if skipped(source, left_out): continue
         print(f'cell {i}: {next((s for s in source.splitlines() if not s.startswith("#|")), "")[:80]}', flush=True)
         exec(compile(source, f'{Path(path).stem}, cell {i}', 'exec'), space)
+        matplotlib.pyplot.close('all')      # as notebooks do after each cell
 
 def outcome(path, seconds, logs):
     "How a notebook fared: passed, seconds, and the last lines of what went wrong; all that it said goes into a log."

@@ -24,6 +24,7 @@ def run(work, tasks, jobs=1, minutes=1e6):
         return
     os.environ.update(OMP_NUM_THREADS='1', OMP_WAIT_POLICY='passive')     # of the processes that start below
     with ProcessPoolExecutor(jobs, get_context('spawn')) as pool:
-        for done in as_completed([pool.submit(one, work, t, until) for t in tasks]):
-            if done.exception(): print('failed:', repr(done.exception())[:500], flush=True)
+        begun = {pool.submit(one, work, t, until): t for t in tasks}
+        for done in as_completed(begun):
+            if done.exception(): print(f'failed: {begun[done]}: {done.exception()!r}'[:700], flush=True)
             elif done.result() is not None: yield done.result()

@@ -14,6 +14,7 @@ from . import metrics
 from .figures import PALETTE, Sheet, answer_words, data_title, lacks, literal, picture_sheet
 from .figures import question_colour, show_galaxy, small_panels
 from .images import thumbnail
+from .overlap import sky_link
 from .schema import QUESTIONS, schema_of, to_conditional
 
 # %% ../nbs/foundations/browser.ipynb #eaf0d733
@@ -63,6 +64,23 @@ class Pages:
         on.on_click(lambda _: self.turn(1))
         return back, on
 
+    def _keyboard(self, says):
+        "A field in which every letter is a command, as `press` takes it."
+        import ipywidgets as w
+        self.keys = w.Text(placeholder=says, layout=w.Layout(width='230px'))
+        self.keys.observe(lambda _: self._typed(), 'value')
+        return self.keys
+
+    def _typed(self):
+        typed, self.keys.value = self.keys.value, ''
+        for key in typed: self.press(key)
+
+    def press(self,
+        key:str     # '.' goes to the next page, ',' back
+    ):
+        "What one key does."
+        if key in '.,': self.turn(1 if key == '.' else -1)
+
     @property
     def pages(self)->int: # pages of the galaxies found, at least 1
         return max(1, -(-len(self.found)//self.per_page))
@@ -97,7 +115,7 @@ class GalaxyBrowser(Pages):
 
     @property
     def selected(self)->pd.DataFrame: # the galaxies clicked, in that order
-        return self.df.iloc[self._kept]
+        return self.df.iloc[self._kept].reset_index(drop=True)
 
     @property
     def shown(self)->np.ndarray: # positions of the galaxies on this page
@@ -133,10 +151,14 @@ def _widgets(self:GalaxyBrowser):
     self.question.observe(lambda _: self._ask(), 'value')
     for control in (self.answer, self.range, self.least, self.sort): control.observe(lambda _: self._filter(), 'value')
     grid = w.GridBox([w.VBox([p, b]) for p, b in zip(self.pictures, self.bars)],
-                     layout=w.Layout(grid_template_columns=f'repeat(auto-fill, {self.size+6}px)', flex='1 1 auto'))
+                     layout=w.Layout(grid_template_columns=f'repeat(auto-fill, {self.size+6}px)', flex='1 1 auto',
+                                     grid_auto_rows='max-content', align_content='flex-start'))
+    # a long tree scrolls in its own pane and leaves the rows of pictures where they are
+    side = w.Box([self.detail], layout=w.Layout(flex='0 0 260px', max_height=f'{5*self.size}px', overflow='auto'))
     self.box = w.VBox([w.HBox([self.question, self.answer]), w.HBox([self.range, self.least, self.sort]),
-                       w.HBox([self.back, self.on, self.drop, self.status]),
-                       w.HBox([grid, w.Box([self.detail], layout=w.Layout(flex='0 0 260px'))]), self.css])
+                       w.HBox([self.back, self.on, self.drop, self._keyboard('. next  , back  a-z keep  - drop'),
+                               self.status]),
+                       w.HBox([grid, side], layout=w.Layout(align_items='flex-start')), self.css])
 
 # %% ../nbs/foundations/browser.ipynb #5a92e66b
 @patch
@@ -171,11 +193,22 @@ def click(self:GalaxyBrowser,
     if k >= len(self.shown): return
     i = int(self.shown[k])
     if i not in self._kept: self._kept.append(i)
+    place = self.df.reindex(columns=['ra', 'dec']).iloc[i]
+    link = f' <a href="{sky_link(*place)}" target="_blank">sky</a>' if place.notna().all() else ''
     bars = vote_bars(self.shares.iloc[i], self.schema.questions)
-    self.detail.value = f'<b>{html.escape(str(self.df.galaxy_id[i]))}</b>' + bars
+    self.detail.value = f'<b>{html.escape(str(self.df.galaxy_id[i]))}</b>{link}' + bars
     self._draw()
 
 # %% ../nbs/foundations/browser.ipynb #07341f0f
+@patch
+def press(self:GalaxyBrowser,
+    key:str     # '.' next page, ',' back, 'a' the first picture, 'b' the second ..., '-' drops the last one kept
+):
+    "What one key does."
+    if key in '.,': self.turn(1 if key == '.' else -1)
+    elif key == '-': self._drop()
+    elif key.isascii() and key.isalpha(): self.click(ord(key.lower())-ord('a'))
+
 @patch
 def _drop(self:GalaxyBrowser):
     "Forget the galaxy kept last."
@@ -253,7 +286,10 @@ class ErrorBrowser(Pages):
         self.status, self.sheet = w.HTML(), w.Image(format='jpeg', layout=w.Layout(max_width='100%'))
         self.column.observe(lambda _: self._choose(), 'value')
         self.order.observe(lambda _: self.turn(-self.page), 'value')
-        self.box = w.VBox([w.HBox([self.column, self.order, self.back, self.on]), self.status, self.sheet])
+        controls = [self.column, self.order, self.back, self.on, self._keyboard('. next  , back')]
+        self.places = df.set_index('galaxy_id').reindex(columns=['ra', 'dec'])
+        self.links = w.HTML()
+        self.box = w.VBox([w.HBox(controls), self.status, self.sheet, self.links])
         self._draw()
 
     def _choose(self):
@@ -290,3 +326,6 @@ def _draw(self:ErrorBrowser):
     self.figure().savefig(b, format='jpeg', dpi=100)
     self.sheet.value = b.getvalue()
     self.status.value = f'{len(self.found):,} galaxies, page {self.page+1} of {self.pages:,}'
+    here = self.places.loc[self.found.index[self.page*self.per_page:(self.page+1)*self.per_page]].dropna()
+    link = '<a href="{}" target="_blank">{}</a>'
+    self.links.value = ' '.join(link.format(sky_link(*p), html.escape(str(i))) for i, *p in here.itertuples())

@@ -29,14 +29,14 @@ from .targets import in_words
 # %% ../nbs/foundations/embeddings.ipynb #d054c74a
 def feature_maps(
     net:nn.Module,      # an encoder of timm
-    x:torch.Tensor,     # (n, 3, size, size) normalised images, on the network's device
+    x:torch.Tensor,     # (n, 3, size, size) normalised images
     stage:int=-1        # -1: the last stage of convolutions, -2 the one before ...
 )->tuple:               # (n, channels, height, width) maps and (n, columns) logits
     "The maps that leave a stage; raises `ValueError` for a network that has none."
     info, kept = getattr(net, 'feature_info', None), []
     if not info: raise ValueError(f'{type(net).__name__} does not tell its stages: take a network of galaxy_encoder')
     hook = net.get_submodule(info[stage]['module']).register_forward_hook(lambda m, args, out: kept.append(out))
-    try: logits = net(x)
+    try: logits = net(x.to(next(net.parameters()).device))
     finally: hook.remove()
     if kept[0].ndim != 4 or kept[0].shape[1] != info[stage]['num_chs']:
         raise ValueError(f'{type(net).__name__} has no maps of (channels, height, width): for a transformer see '

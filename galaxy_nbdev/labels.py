@@ -256,6 +256,6 @@ def _draw_curves(roc, pr, curve, y, name):
         roc.text(.5, .5, 'one value', ha='center', fontsize=6.5)
         return
     roc.plot(curve.false_positives, curve.recall, color=PALETTE[0], lw=1.2)
-    pr.step(curve.recall, curve.precision, where='pre', color=PALETTE[1], lw=1.2)
+    pr.step(curve.recall[1:], curve.precision[1:], where='pre', color=PALETTE[1], lw=1.2)     # its start is no answer
     area = np.trapezoid(curve.recall, curve.false_positives)
     pr.set_title(f'AUC {area:.2f}\nAP {average_precision(curve):.2f}', fontsize=6.5, loc='left', pad=2)

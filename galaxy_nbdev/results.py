@@ -176,7 +176,8 @@ def gpu_targets(
     "What was asked of a card, and what it did."
     columns = ['part', 'network', 'size', 'bs', 'error', 'compared', *(t[1] for t in TARGETS)]
     r = runs.reindex(columns=list(dict.fromkeys(columns)))
-    kind = r.part.where(~r.network.fillna('').str.endswith('captured'), 'captured')
+    captured = (r.part == 'step') & r.network.fillna('').str.endswith('captured')
+    kind = r.part.where(~captured, 'captured')
     kind = kind.where(r.compared.fillna('the CPU').str.contains('the CPU'), 'other')
     found = []
     for name, column, of, least, asked in TARGETS:
@@ -201,7 +202,9 @@ def gpu_summary(
     if not len(runs): return f'No figure of a GPU is known: {unmeasured("gpu")}.'
     t = gpu_targets(runs)
     missed = ', '.join(dict.fromkeys(t.index[~t.met.astype(bool)])) or 'none'
-    return f'{" and ".join(sorted(set(runs.device)))}: {t.met.sum()} of {len(t)} targets are met. Missed: {missed}.'
+    broken = ', '.join(dict.fromkeys(runs.part[runs.error.notna()]))
+    said = f'{" and ".join(sorted(set(runs.device)))}: {t.met.sum()} of {len(t)} targets are met. Missed: {missed}.'
+    return said + (f' Broke off, so that nothing is known: {broken}.' if broken else '')
 
 # %% ../nbs/foundations/results.ipynb #4a42d8de
 def gpu_hour(

@@ -303,6 +303,10 @@ class TrainingLog(Callback):
     def after_batch(self):
         if self.training: self.sum, self.n = self.sum+self.loss.detach()*len(self.x), self.n+len(self.x)
 
+    def after_fit(self):
+        "fastai draws the recorded losses, also those of `lr_find`, as they lie: on the CPU."
+        if losses := getattr(self.recorder, 'losses', None): self.recorder.losses = [*torch.stack(losses).cpu()]
+
     def after_epoch(self):
         if not self.on or not self.n: return
         # of all processes

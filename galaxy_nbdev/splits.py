@@ -31,25 +31,32 @@ def id_hash(
 def kfold_ids(
     ids,            # galaxy ids
     k:int=5,        # number of folds
-    seed:int=0      # of the hash
+    seed:int=0,     # of the hash
+    groups=None     # a Series by galaxy_id: galaxies of one value share a fold, as `overlap.twin_groups` gives them
 )->pd.Series:       # fold of each galaxy, 0 to k-1, indexed by galaxy_id; its name says k and seed
     "Folds for cross-validation: `kfold_ids(ids) == 0` holds out the first."
     ids = text_ids(ids)
     if len(ids) < k: raise ValueError(f'{len(ids)} galaxies cannot fill {k} folds')
-    return pd.Series([h % k for h in id_hash(ids, seed)], index=pd.Index(ids, name='galaxy_id'), name=f'k{k}-s{seed}')
+    folds = [h % k for h in id_hash(_grouped(ids, groups), seed)]
+    return pd.Series(folds, index=pd.Index(ids, name='galaxy_id'), name=f'k{k}-s{seed}')
+
+def _grouped(ids, groups):
+    "For each id that of its group; its own where it is in none."
+    return ids if groups is None else [str(g) for g in groups.reindex(ids).fillna(pd.Series(ids, ids))]
 
 # %% ../nbs/foundations/splits.ipynb #f4c47d51
 def split_ids(
     ids,                # galaxy ids
     test:float=.2,      # expected share of the test part
     valid:float=.1,     # expected share of the validation part
-    seed:int=0          # of the hash
+    seed:int=0,         # of the hash
+    groups=None         # as `kfold_ids` takes it
 )->pd.Series:           # 'train', 'valid' or 'test', indexed by galaxy_id; its name says shares and seed
     "A split into three parts."
     if not (test >= 0 and valid >= 0 and test+valid < 1):
         raise ValueError(f'test={test} and valid={valid} leave nothing to train on')
     ids = text_ids(ids)
-    u = np.array([h/2**256 for h in id_hash(ids, seed)])
+    u = np.array([h/2**256 for h in id_hash(_grouped(ids, groups), seed)])
     parts = np.select([u < test, u < test+valid], ['test', 'valid'], 'train')
     return pd.Series(parts, index=pd.Index(ids, name='galaxy_id'), name=f't{100*test:g}v{100*valid:g}-s{seed}')
 

@@ -247,7 +247,8 @@ class _Watch(TorchFunctionMode):
 def _seen(model, x):
     "The weights of every layer, first to last."
     was, watch = model.training, _Watch()
-    with torch.no_grad(), watch: model.eval()(x.as_subclass(torch.Tensor))
+    device = next((w.device for w in model.parameters()), x.device)
+    with torch.no_grad(), watch: model.eval()(x.as_subclass(torch.Tensor).to(device))
     model.train(was)
     if not watch.seen: raise ValueError('this network never calls scaled_dot_product_attention')
     return watch.seen

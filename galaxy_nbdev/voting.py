@@ -321,10 +321,10 @@ def unsure(
 def _dirichlet_variance(alpha, mean, tree, vocab):
     "Variance of the answers to each question, times the square of the share that is asked it; (n,) mean over columns."
     a, out = alpha[vocab].to_numpy('float64'), []
-    for columns, parent in tree:
+    for columns, parents in tree:
         total = a[:, columns].sum(1, keepdims=True)
         p = a[:, columns]/total
-        reach = 1. if parent is None else mean[:, [parent]]
+        reach = mean[:, parents].sum(1, keepdims=True) if parents else 1.
         out.append(p*(1-p)/(total+1)*reach**2)
     return np.concatenate(out, 1).mean(1)
 
