@@ -20,7 +20,7 @@ from fastai.data.transforms import IntToFloatTensor
 from fastai.learner import CastToTensor
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import TensorBase, TensorImage, num_distrib, to_device
-from fastcore.basics import GetAttr
+from fastcore.basics import GetAttr, patch
 from torch.utils._python_dispatch import TorchDispatchMode
 from .augment import GalaxyAugment
 from .dataloaders import GalaxyDL, GalaxyNormalize, read_batches, resident_pixels
@@ -210,42 +210,48 @@ class CapturedStep(Callback):
         now = [(g['weight_decay'], g['betas'][1], g['eps'], [w.requires_grad for w in g['params']]) for g in groups]
         if now != self.made_for: self.replay, self.made_for = None, now
         self.ready = False      # a resumed run begins an epoch as an uninterrupted one does
-        self.learn.dl = StepBatches(self.dls.train, self.load)
+        self.learn.dl = StepBatches(self.dls.train, self._load)
 
     def after_step(self): self.ready = True     # now the optimiser has its means
     def after_fit(self): self.replay = self.pixels = None
 
-    def load(self, b):
-        dl = self.dls.train
-        if not self.ready or len(b) < dl.bs:
-            batch, = read_batches(dl, [b])
-            return dl.after_batch(to_device(batch, dl.device))
-        self.sent = torch.zeros(len(self.here), pin_memory=self.here.is_cuda)
-        self.sent[:dl.bs].view(torch.int32).copy_(torch.tensor(b))
-        if self.augment: self.sent[dl.bs:-2*len(self.made_for)] = self.augment.draw(dl.bs)
-        self.loaded = True
-        return self.here, self.here     # filled before the step, and looked at by nobody
+# %% ../nbs/foundations/steps.ipynb #1aff4cc7
+@patch
+def _load(self:CapturedStep, b):
+    "What a batch needs, to be sent; as usual where it is not replayed."
+    dl = self.dls.train
+    if not self.ready or len(b) < dl.bs:
+        batch, = read_batches(dl, [b])
+        return dl.after_batch(to_device(batch, dl.device))
+    self.sent = torch.zeros(len(self.here), pin_memory=self.here.is_cuda)
+    self.sent[:dl.bs].view(torch.int32).copy_(torch.tensor(b))
+    if self.augment: self.sent[dl.bs:-2*len(self.made_for)] = self.augment.draw(dl.bs)
+    self.loaded = True
+    return self.here, self.here     # filled before the step, and looked at by nobody
 
-    def before_batch(self):
-        if not self.loaded: return
-        rates = [v for g in self.opt.opt.param_groups for v in (g['lr'], g['betas'][0])]
-        self.sent[-len(rates):] = torch.tensor(rates)
-        self.here.copy_(self.sent, non_blocking=True)
-        if self.in_bf16: self.in_bf16.after_pred()
-        # no earlier step's graph of gradients is left: its nodes belong to another stream
-        for name in ('pred', 'loss', 'loss_grad'): setattr(self.learn, name, getattr(self.learn, name).detach())
-        if self.replay is None: self.replay = self._recorded()
-        x, self.learn.yb, self.learn.pred, loss = self.replay()
-        self.learn.xb, self.loaded = (x,), False
-        self.learn.loss = self.learn.loss_grad = loss.clone()
-        raise CancelBatchException
+@patch
+def before_batch(self:CapturedStep):
+    "The replay in place of what fastai does between here and `after_batch`."
+    if not self.loaded: return
+    rates = [v for g in self.opt.opt.param_groups for v in (g['lr'], g['betas'][0])]
+    self.sent[-len(rates):] = torch.tensor(rates)
+    self.here.copy_(self.sent, non_blocking=True)
+    if self.in_bf16: self.in_bf16.after_pred()
+    # no earlier step's graph of gradients is left: its nodes belong to another stream
+    for name in ('pred', 'loss', 'loss_grad'): setattr(self.learn, name, getattr(self.learn, name).detach())
+    if self.replay is None: self.replay = self._recorded()
+    x, self.learn.yb, self.learn.pred, loss = self.replay()
+    self.learn.xb, self.loaded = (x,), False
+    self.learn.loss = self.learn.loss_grad = loss.clone()
+    raise CancelBatchException
 
-    def _recorded(self):
-        step = partial(_whole_step, self)
-        try: return self.record(step, partial(_rehearse, self))
-        except RuntimeError as e:
-            warnings.warn(f'steps are not captured: {str(e).splitlines()[0]}')
-            return step
+@patch
+def _recorded(self:CapturedStep):
+    step = partial(_whole_step, self)
+    try: return self.record(step, partial(_rehearse, self))
+    except RuntimeError as e:
+        warnings.warn(f'steps are not captured: {str(e).splitlines()[0]}')
+        return step
 
 # %% ../nbs/foundations/steps.ipynb #5aa6810a
 def _passes(at):
