@@ -19,7 +19,7 @@ from fastai.callback.core import Callback
 from fastai.torch_core import get_model, maybe_gather, rank_distrib
 from filelock import Timeout
 from ipywidgets import widgets
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from pyarrow import ArrowException
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_file
@@ -258,6 +258,7 @@ def plot_history(
         ax.plot(history.epoch, history[c], f'{mark}-', ms=3, label=label)
     ax.set(xlabel='epoch', ylabel=ylabel)
     ax.legend()
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if history[['train_loss', 'valid_loss']].min(axis=None) > 0:
         ax.set_yscale('log')
         ax.minorticks_off()
