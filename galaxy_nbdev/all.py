@@ -8,6 +8,7 @@ __all__ = ['module_names', 'public_names']
 # %% ../nbs/foundations/all.ipynb #cee61d54
 import ast, importlib
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 # %% ../nbs/foundations/all.ipynb #47ad3117
@@ -24,7 +25,7 @@ def module_names(
 def public_names(
 )->dict:        # name -> the module that defines it
     "Public names of all modules."
-    files = [f for f in sorted(Path(__file__).parent.glob('[a-z]*.py')) if f.stem != 'all']
+    files = [f for f in sorted(Path(find_spec('galaxy_nbdev').origin).parent.glob('[a-z]*.py')) if f.stem != 'all']
     return {name: f.stem for f in files for name in module_names(f)}
 
 # %% ../nbs/foundations/all.ipynb #83d1af1e
