@@ -178,7 +178,7 @@ def gpu_targets(
     r = runs.reindex(columns=list(dict.fromkeys(columns)))
     captured = (r.part == 'step') & r.network.fillna('').str.endswith('captured')
     kind = r.part.where(~captured, 'captured')
-    kind = kind.where(r.compared.fillna('the CPU').str.contains('the CPU'), 'other')
+    kind = kind.where(r.compared.isna() | r.compared.astype(str).str.contains('the CPU'), 'other')
     found = []
     for name, column, of, least, asked in TARGETS:
         t = r[(kind == of) & r.error.isna() & r[column].notna()]
