@@ -66,6 +66,9 @@ def training_mask(
     ids                 # galaxy ids of a catalogue
 )->tuple:               # two bool arrays in the order of `ids`: trained on, validated on
     "Which galaxies train and which validate; raises `ValueError` for a galaxy without a part, or an empty part."
+    if not isinstance(split, pd.Series):
+        raise ValueError(f'the split is a {type(split).__name__}, which does not say which galaxy is meant: give a '
+                         f'Series by galaxy_id, pd.Series(split, df.galaxy_id)')
     s = pd.Series(split.to_numpy(), text_ids(split.index), name=split.name)       # a CSV gives ids back as numbers
     if s.index.has_duplicates:
         raise ValueError(f'galaxy {s.index[s.index.duplicated()][0]} stands twice in the split: keep one row')
