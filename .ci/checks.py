@@ -248,10 +248,14 @@ def browser():
     "the galaxy browser, filtered, paged and clicked in JupyterLab in headless Chromium"
     python('.ci/browser.py')
 
+def degenerate():
+    "no function that takes a catalogue leaks an error that is none of ours, whatever is wrong with the catalogue"
+    python('benchmarks/degenerate.py')
+
 QUICK = [in_sync, imports_run_one_way, house_rules, stored_outputs, dependencies, badges_fit, readme, messages,
          site_quickly, quick_import,
          survey, environment, wheel, installed]
-SLOW = [survey, page_of_messages, site, from_the_repository, report,
+SLOW = [survey, page_of_messages, site, from_the_repository, degenerate, report,
         browser]      # what needs a browser, a network or patience joins these
 
 def attempt(check):

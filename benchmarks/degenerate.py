@@ -2,7 +2,7 @@
 value, inf, wrong types, duplicates, no notes, integer ids, unlabelled. What is not a result must be a `ValueError`,
 `OSError` or `ImportError`; anything else is a leak.
 
-    python benchmarks/degenerate.py                 # all: some minutes on two cores
+    python benchmarks/degenerate.py                 # all: some minutes on one core
     python benchmarks/degenerate.py --quick         # three kinds, the rooms without a network: what make test does
 """
 import argparse, inspect, os, signal, sys, tempfile, traceback, warnings
@@ -18,7 +18,7 @@ from galaxy_nbdev.schema import CLASSES, QUESTIONS
 CATALOGUES = 'df', 'pred', 'train', 'test', 'a', 'b', 'truth'       # parameters that are catalogues, by their names
 LIGHT = ('cleaning', 'confidence', 'exploration', 'images', 'metrics', 'overlap', 'schema', 'sources', 'votes')
 QUICK = 'empty', 'all NaN', 'integer ids'
-FINE, SECONDS = (ValueError, OSError, ImportError), 30
+FINE, SECONDS = (ValueError, OSError, ImportError), 20
 
 def with_classes(df, make):
     "A catalogue with other values in the columns of the classes that it has."
@@ -77,7 +77,7 @@ def settings(df, folder, light):
     pred = df[['galaxy_id', *CLASSES]].copy()
     ones = {c: np.ones(len(df)) for c in CLASSES}
     given = {'df': df, 'train': df, 'test': df, 'a': pred, 'b': pred, 'truth': pred, 'pred': pred, 'column': 'Class1.1',
-             'number': 1, 'q': QUESTIONS[0], 'scheme': 'hubble', 'what': 'this', 'columns': CLASSES, 'name': 'spiral',
+             'number': 1, 'q': QUESTIONS[0], 'scheme': 'hubble', 'what': 'votes', 'columns': CLASSES, 'name': 'spiral',
              'preds': {'first': pred, 'second': pred}, 'crop': 212, 'size': 16, 'levels': (.5, .9),
              'alpha': pd.DataFrame(ones).assign(galaxy_id=df.galaxy_id), 'spread': pd.DataFrame(ones)*.1,
              'properties': df[['galaxy_id']].assign(redshift=.1), 'workers': 0, 'boosted': False, 'draws': 20}

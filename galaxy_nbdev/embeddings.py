@@ -75,6 +75,7 @@ def plot_grad_cam(
     stages:tuple=(-3, -2)   # a row each
 )->plt.Figure:              # the galaxies above, a row for each stage below
     "Galaxies, and over each where the network looks for an answer; raises as `grad_cam`."
+    if not len(df): raise ValueError('the catalogue has no rows: there is nothing to look at, take a few galaxies')
     x, crop, n = learn.dls.test_dl(df, bs=len(df)).one_batch()[0], learn.dls.crop or 10**6, len(stages)+1
     how = dict(squeeze=False, FigureClass=Sheet, layout='constrained')
     fig, axs = plt.subplots(n, len(df), figsize=(8, .5+8/len(df)*n), **how)
@@ -87,8 +88,9 @@ def plot_grad_cam(
             ax.imshow(cam, extent=(-.5, 127.5, 127.5, -.5), cmap='cividis', vmin=0, vmax=1, alpha=.8*cam.numpy())
         name = 'galaxy' if stage is None else learn.model.feature_info[stage]['module']
         row[0].text(-.05, .5, name, transform=row[0].transAxes, rotation=90, ha='right', va='center', fontsize=8)
-    for ax, votes in zip(axs[0], df[column]): ax.set_title(f'{votes:.2f}', fontsize=8)
-    title = f'what raises "{in_words([column])[0]}" ({column}; above each galaxy the volunteers\' fraction)'
+    for ax, votes in zip(axs[0], df.get(column, [])): ax.set_title(f'{votes:.2f}', fontsize=8)
+    above = '; above each galaxy the volunteers\' fraction' if column in df else ''
+    title = f'what raises "{in_words([column])[0]}" ({column}{above})'
     fig.suptitle(f'{title}: {data_title(df)}', fontsize=9)
     plt.close(fig)
     return fig

@@ -21,7 +21,7 @@ from .labels import asked_kind, score_labels
 from .measures import baselines, picture_measures
 from .prediction import cascade, predict
 from .runs import check_runs, commonest_group, finished_runs, held_out, read_run, run_split
-from .schema import QUESTIONS, floor_caveat, make_labels, noise_variance, schema_of
+from .schema import QUESTIONS, floor_caveat, make_labels, noise_variance, numbers, schema_of
 from .splits import kfold_ids
 from .targets import answered, labelled
 from .votes import assumed_votes
@@ -311,7 +311,7 @@ def plot_predicted_confusion(
 )->plt.Figure:          # closed, two panels
     "Mean share of each answer over the galaxies that each answer won: the volunteers' and the network's."
     q = schema_of(df).question(number)
-    known = df[df.galaxy_id.isin(pred.galaxy_id)].dropna(subset=q.classes)
+    known = df[df.galaxy_id.isin(pred.galaxy_id) & numbers(df, q.classes).notna().all(axis=1)]
     pred = pred[pred.galaxy_id.isin(known.galaxy_id)]
     n, k = metrics.question_confusion(known, known, number, soft=False).sum(axis=1), len(q.answers)
     fig, axes = plt.subplots(1, 2, figsize=(8, 1.3+.33*k), sharey=True)

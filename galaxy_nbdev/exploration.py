@@ -18,7 +18,7 @@ from .figures import DIVERGING, HALO, PALETTE, Drawing, Sheet, answer_order, ans
 from .figures import data_title, lacks, lineage, literal, placed_by_hand, question_colour, question_title
 from .figures import show_galaxy, skipped, small_panels, tree_depths, tree_order
 from .images import open_image, thumbnail
-from .schema import GZ2, SUMMARY, only_gz2, read_schema, schema_of, summary_label, tied_pairs
+from .schema import GZ2, SUMMARY, numbers, only_gz2, read_schema, schema_of, summary_label, tied_pairs
 from .schema import to_conditional
 
 # %% ../nbs/00_exploration.ipynb #0a32c034
@@ -71,7 +71,7 @@ def plot_tree(
 )->plt.Figure:          # one tree
     "The decision tree, with the share of all votes that flows down each branch."
     scale, s = 3., schema_of(df)
-    share = df.reindex(columns=s.classes).mean().fillna(0)
+    share = numbers(df.reindex(columns=s.classes), s.classes).mean().fillna(0)
     (y, bottom), x = _places(s, share, scale), tree_depths(s)
     tall = (len(s.classes)+len(s.questions))/48      # beside Galaxy Zoo 2's
     fig, ax = plt.subplots(figsize=(8, 8.8*tall), FigureClass=Drawing)
@@ -534,7 +534,8 @@ def plot_channels(
     df:pd.DataFrame,    # a catalogue
     i:int=0             # row
 )->plt.Figure:          # five panels
-    "One galaxy in colour, in its three channels, and the histogram of their values."
+    "One galaxy in colour, in its three channels, and the histogram of their values; `ValueError` where there is none."
+    if not len(df): raise ValueError('the catalogue has no rows: there is no picture to show, take one with galaxies')
     try: im = np.asarray(open_image(df.path.iloc[i]))
     except FileNotFoundError as e: return skipped(f'No picture to split: {e}')
     fig, axs = plt.subplots(1, 5, figsize=(8, 1.9), FigureClass=Sheet, width_ratios=[1, 1, 1, 1, 1.3])

@@ -369,6 +369,9 @@ def store_rows(
     ids                 # galaxy ids, any order
 )->np.ndarray:          # (len(ids),) int64 positions in `store.images`
     "Rows of these galaxies in the store; raises `ValueError` naming the first that is not in it."
+    if store.ids.has_duplicates:
+        raise ValueError(f'galaxy {store.ids[store.ids.duplicated()][0]} stands twice in the store {store.path}: build '
+                         'it of a catalogue that has each galaxy once')
     rows = store.ids.get_indexer(pd.Index(ids))
     if (rows < 0).any():
         raise ValueError(f'galaxy {list(ids)[int(np.argmin(rows))]} and {int((rows < 0).sum())-1} more are not in '

@@ -86,6 +86,15 @@ def percentile_intervals(
     return pd.DataFrame(np.quantile(draws.to_numpy('float64'), q, axis=0, method='inverted_cdf').T, draws.columns,
                         ['low', 'high'])
 
+# %% ../nbs/foundations/metrics.ipynb #8e1079f2
+def _in_order(df, p):
+    "The catalogue's rows of the galaxies of `p`, in its order; raises `ValueError` where it lacks one of them."
+    y = _by_id(df, 'catalogue')
+    if len(unknown := p.index.difference(y.index)):
+        raise ValueError(f'{len(unknown)} predictions are for galaxies that the catalogue lacks, {unknown[0]} for one: '
+                         'give their own catalogue')
+    return y.loc[p.index]
+
 # %% ../nbs/foundations/metrics.ipynb #c6fe27e6
 def paired_by_id(
     pred:pd.DataFrame,      # galaxy_id and predicted fractions, in the columns of the catalogue's campaign
@@ -93,18 +102,14 @@ def paired_by_id(
     complete:bool=False     # True: every class that the catalogue knows must be predicted
 )->tuple:                   # two DataFrames, (predicted, observed), same rows and columns, indexed by galaxy_id
     "Predictions beside the volunteers' fractions of the same galaxies; raises `ValueError` where these are none."
-    p, y = _by_id(pred, 'predictions'), _by_id(df, 'catalogue')
+    p = _by_id(pred, 'predictions')
     if not len(p): raise ValueError('there are no predictions (len(pred) is 0): predict some galaxies')
-    columns = _predicted(p, df, complete)
-    unknown = p.index.difference(y.index)
-    if len(unknown):
-        raise ValueError(f'{len(unknown)} predictions are for galaxies that the catalogue lacks, {unknown[0]} for one: '
-                         'give their own catalogue')
+    columns, y = _predicted(p, df, complete), _in_order(df, p)
     if p[columns].isna().any(axis=None):
         row, column = np.argwhere(p[columns].isna().to_numpy())[0]
         raise ValueError(f'{int(p[columns].isna().sum().sum())} predictions are NaN, {columns[column]} of galaxy '
                          f'{p.index[row]} for one: predict every class of every galaxy')
-    p, y = p[columns], numbers(y.loc[p.index, columns], columns)
+    p, y = p[columns], numbers(y, columns)
     if not p.dtypes.map(lambda d: d.kind == 'f').all(): p = numbers(p, columns)
     if ((p < -1e-6) | (p > 1+1e-6)).any(axis=None):
         raise ValueError(f'predictions reach from {p.min(axis=None):.3g} to {p.max(axis=None):.3g}: vote fractions lie '
@@ -247,11 +252,6 @@ def per_question_asked(
     rows = [of(q) for q in _whole(p)]
     if not rows: raise ValueError('no question is predicted with all of its answers: see schema.QUESTIONS')
     return pd.DataFrame(rows).set_index('number')
-
-# %% ../nbs/foundations/metrics.ipynb #8e1079f2
-def _in_order(df, p):
-    "The catalogue's rows of the galaxies of `p`, in its order."
-    return _by_id(df, 'catalogue').loc[p.index]
 
 # %% ../nbs/foundations/metrics.ipynb #bd29725f
 def _asked_row(q, s, t, ask, agree):

@@ -261,8 +261,8 @@ def numbers(
     low:float=-np.inf,  # no value may lie below
     finite:bool=True    # refuse infinite values
 )->pd.DataFrame:        # the columns, float64; NaN: unknown
-    """Columns as numbers; raises `ValueError` that names column, row and value where one is a text, infinite, or
-    below `low`."""
+    "Columns as numbers; raises `ValueError` that names a missing column, a text, an infinity, or one below `low`."
+    if lost := [c for c in columns if c not in df]: raise ValueError(f'there is no column {lost[0]}: join it by galaxy_id')
     part = df[list(columns)]
     if part.columns.has_duplicates:
         raise ValueError(f'column {part.columns[part.columns.duplicated()][0]} stands twice: keep one')
@@ -637,7 +637,7 @@ def class_weights(
 )->pd.Series:               # one weight a column, float64; their sum is the number of columns
     """A factor for each output, larger where it is rarely 1; raises `ValueError` for a column that no galaxy has, or
     that is no label."""
-    labels = df.drop(columns=['galaxy_id', 'path'], errors='ignore')
+    labels = df.drop(columns=['galaxy_id', 'path'], errors='ignore').pipe(lambda t: numbers(t, t.columns))
     for c in labels:
         if not (labels[c].dropna().between(0, 1).all() and labels[c].sum() > 0):
             raise ValueError(f'column {c}: from {labels[c].min()} to {labels[c].max()}; labels lie from 0 to 1, and '

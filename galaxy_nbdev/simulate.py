@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from .files import claim, lock, read_json, replacing, tidy
 from .images import in_parallel
 from .profile import in_range
-from .schema import (ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, summary_label, to_conditional,
+from .schema import (ANSWERS, CLASSES, COUNTS, QUESTIONS, TOTALS, numbers, summary_label, to_conditional,
                                  to_cumulative)
 from .sky import SKY_NOISE, SIDE, draw_galaxy, galaxies, noise_of, random_stream
 
@@ -377,7 +377,8 @@ def vote_statistics(
     (37, 37) and `cdf` (51, 37); of conditional ones `asked_mean`, `asked_scatter` (37) and `conditional` (37, 37), over
     galaxies with enough votes in both questions and NaN under 100 of them; of each question `certain` (11),
     the share with a top answer over 0.8, and `asked` (11), the galaxies."""
-    y, asked = df[CLASSES].astype('float64'), {q.number: df[f'Total{q.number}'] >= min_votes for q in QUESTIONS}
+    y, totals = numbers(df, CLASSES), numbers(df, TOTALS)
+    asked = {q.number: totals[f'Total{q.number}'] >= min_votes for q in QUESTIONS}
     f = to_conditional(df)[CLASSES].where(pd.DataFrame({c: asked[ANSWERS.question[c]] for c in CLASSES}))
     return {'mean': y.mean(), 'scatter': y.std(), 'correlation': y.corr(), 'asked_mean': f.mean(),
             'asked_scatter': f.std(), 'conditional': f.corr(min_periods=100),

@@ -19,7 +19,7 @@ from fasttransform import Transform
 from . import images
 from .figures import PALETTE
 from .labels import label_kind
-from .schema import CLASSES, campaign_names, galaxy_ids, make_labels, read_schema, schema_of
+from .schema import CLASSES, campaign_names, galaxy_ids, make_labels, numbers, read_schema, schema_of
 
 # %% ../nbs/foundations/targets.ipynb #536ebbe4
 def in_words(
@@ -238,7 +238,7 @@ def rarity_weights(
     most:float=10.          # the rarest galaxy is drawn at most so many times as often as the commonest
 )->np.ndarray:              # (n,) float64, mean 1
     "How often to draw each galaxy, for `from_catalogue(weights=)`: by the rarest of its answers."
-    y = df[schema_of(df).classes if vocab is None else list(vocab)].fillna(0).to_numpy('float64')
+    y = numbers(df, schema_of(df).classes if vocab is None else list(vocab)).fillna(0).to_numpy()
     share = y.mean(0)
     w = (y/np.where(share > 0, share, np.inf)).max(1).clip(1e-6)
     w = w.clip(w.max()/most) if w.max() > 0 else np.ones(len(df))
