@@ -278,7 +278,7 @@ def average_image(
     n:int=800           # pictures, evenly from the catalogue; those missing, unreadable or of another size are left out
 )->np.ndarray:          # (height, width, 3) float64, 0 to 255
     "Mean picture of `n` galaxies; raises `FileNotFoundError` where none can be read."
-    if not len(df): raise ValueError('the catalogue has no rows: there is no picture to average, take one with galaxies')
+    if not len(df): raise ValueError('the catalogue has no rows (len(df) is 0): take one with galaxies')
     total, count = None, 0
     rows = np.unique(np.linspace(0, len(df)-1, min(n, len(df))).astype(int))
     for i in tqdm(rows, desc='average picture', leave=False, disable=len(rows) < 500):

@@ -75,7 +75,7 @@ def plot_grad_cam(
     stages:tuple=(-3, -2)   # a row each
 )->plt.Figure:              # the galaxies above, a row for each stage below
     "Galaxies, and over each where the network looks for an answer; raises as `grad_cam`."
-    if not len(df): raise ValueError('the catalogue has no rows: there is nothing to look at, take a few galaxies')
+    if not len(df): raise ValueError('the catalogue has no rows (len(df) is 0): take a few galaxies')
     x, crop, n = learn.dls.test_dl(df, bs=len(df)).one_batch()[0], learn.dls.crop or 10**6, len(stages)+1
     how = dict(squeeze=False, FigureClass=Sheet, layout='constrained')
     fig, axs = plt.subplots(n, len(df), figsize=(8, .5+8/len(df)*n), **how)

@@ -535,7 +535,7 @@ def plot_channels(
     i:int=0             # row
 )->plt.Figure:          # five panels
     "One galaxy in colour, in its three channels, and the histogram of their values; `ValueError` where there is none."
-    if not len(df): raise ValueError('the catalogue has no rows: there is no picture to show, take one with galaxies')
+    if not len(df): raise ValueError('the catalogue has no rows (len(df) is 0): take one with galaxies')
     try: im = np.asarray(open_image(df.path.iloc[i]))
     except FileNotFoundError as e: return skipped(f'No picture to split: {e}')
     fig, axs = plt.subplots(1, 5, figsize=(8, 1.9), FigureClass=Sheet, width_ratios=[1, 1, 1, 1, 1.3])

@@ -333,7 +333,7 @@ def run_metrics(
     pred:pd.DataFrame   # predictions of both parts, with a column `split`
 )->dict:                # rmse, mae, rmse_train; fractions: over_floor, questions; classes: accuracy, f1, auc; numbers
     "The scores that a run leaves behind, held out unless named otherwise; what does not apply is left out."
-    if 'split' not in pred: raise ValueError('the predictions have no column split: say train or valid of each')
+    if 'split' not in pred: raise ValueError('the predictions have no pred.split: give this column, train or valid')
     vocab, score = list(learn.dls.vocab), {}
     for i, part in enumerate(['train', 'valid']):
         df = learn.dls[i].items.set_index('galaxy_id')

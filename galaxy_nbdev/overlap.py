@@ -161,7 +161,7 @@ def _by_picture(a, b, grey):
     """Pairs whose thumbnails differ by less than `grey`: candidates by their quarters' means, which never differ by
     more than the pictures do."""
     for t in (a, b):
-        if 'path' not in t: raise ValueError('pictures cannot be compared, there is no column path: give whole catalogues')
+        if 'path' not in t: raise ValueError(f'a table of {len(t)} rows has no column path: give catalogues')
     def thumbnails(t): return in_parallel(_thumbnail, t.path.tolist(), desc='thumbnails', chunksize=64)
     x, y = ([np.asarray(p, 'int16') for p in thumbnails(t)] for t in (a, b))
     def quarters(t): return np.stack(t).reshape(len(t), 2, 12, 2, 12, 3).mean((2, 4)).reshape(len(t), 12)
