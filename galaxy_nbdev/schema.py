@@ -262,7 +262,7 @@ def numbers(
     finite:bool=True    # refuse infinite values
 )->pd.DataFrame:        # the columns, float64; NaN: unknown
     "Columns as numbers; raises `ValueError` that names a missing column, a text, an infinity, or one below `low`."
-    if lost := [c for c in columns if c not in df]: raise ValueError(f'there is no column {lost[0]}: join it by galaxy_id')
+    if lost := [c for c in columns if c not in df]: raise ValueError(f'no column {lost[0]}: join it by galaxy_id')
     part = df[list(columns)]
     if part.columns.has_duplicates:
         raise ValueError(f'column {part.columns[part.columns.duplicated()][0]} stands twice: keep one')
