@@ -5,11 +5,11 @@ from pathlib import Path
 from notebooks import NBS, PACKAGE, ROOT, ordered, read
 
 # each imports only from those before it
-STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'labels', 'images',
-           'novelty', 'overlap', 'sky', 'simulate', 'cutouts', 'tables', 'fetching', 'hub', 'task_tables', 'sources',
-           'exploration', 'cleaning', 'splits', 'augment', 'targets', 'dataloaders', 'measures', 'runs', 'losses',
-           'steps', 'learner', 'encoders', 'cnn resnet vit', 'prediction', 'embeddings', 'evaluation', 'sharing',
-           'browser', 'voting', 'survey', 'commands', 'all']
+STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'labels', 'bands',
+           'images', 'novelty', 'overlap', 'sky', 'simulate', 'cutouts', 'tables', 'fetching', 'hub', 'task_tables',
+           'sources', 'exploration', 'cleaning', 'splits', 'augment', 'targets', 'dataloaders', 'measures', 'runs',
+           'losses', 'steps', 'learner', 'encoders', 'cnn resnet vit', 'prediction', 'embeddings', 'evaluation',
+           'sharing', 'browser', 'voting', 'survey', 'commands', 'all']
 LEVEL = {name: i for i, storey in enumerate(STOREYS) for name in storey.split()}
 MOST, TIGHTER = 650, {'evaluation': 500}      # lines of a module
 GROUPS = [PACKAGE, ROOT/'.ci', ROOT/'benchmarks']

@@ -13,12 +13,13 @@ from torchvision.models import AlexNet, DenseNet
 # %% ../nbs/03_cnn.ipynb #d7deec86
 def galaxy_cnn(
     n_out:int=37,   # outputs, one logit for each column
-    size:int=64     # side of the input image, pixels
-)->nn.Module:       # (n, 3, size, size) -> (n, n_out) logits
+    size:int=64,    # side of the input image, pixels
+    in_chans:int=3  # channels of the input image; 1: of one band
+)->nn.Module:       # (n, in_chans, size, size) -> (n, n_out) logits
     "The course project's network: two convolutions, three dense layers."
     side = ((size+2)//2+2)//2
     return nn.Sequential(
-        nn.Conv2d(3, 6, 5, padding=3), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(in_chans, 6, 5, padding=3), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(6, 16, 5, padding=3), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
         nn.Linear(16*side*side, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, n_out))
 

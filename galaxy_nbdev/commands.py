@@ -6,7 +6,7 @@
 __all__ = ['galaxy_simulate', 'galaxy_clean', 'galaxy_train', 'galaxy_predict', 'galaxy_fetch']
 
 # %% ../nbs/foundations/commands.ipynb #0bbc1f71
-import json, os, signal, sys, threading
+import json, os, re, signal, sys, threading
 from contextlib import contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
@@ -55,6 +55,13 @@ def _numbers(least=1, **options):
     "Whole numbers from `least` on, where they are given; raises `ValueError` naming the option."
     from galaxy_nbdev.profile import in_range
     for name, value in options.items(): in_range(value, f'--{name}', least)
+
+def _crop(text):
+    "Pixels as a whole number, an angle as it is; raises `ValueError` for a number below 1."
+    if not re.fullmatch(r'\s*[+-]?[\d.]+\s*', str(text)): return text
+    pixels = float(text)
+    _numbers(crop=pixels)
+    return int(pixels)
 
 def _choice(option, value, known):
     "A name from a list, where it is given; raises `ValueError` naming the option."
@@ -118,7 +125,7 @@ def galaxy_clean(
 def _check_training(given):
     "Every option of `galaxy_train`, by its name; raises `ValueError` for the first that cannot be."
     from galaxy_nbdev import augment, losses, profile, sources
-    _numbers(**{k: given[k] for k in ('epochs', 'size', 'crop', 'bs', 'n', 'patience')})
+    _numbers(**{k: given[k] for k in ('epochs', 'size', 'bs', 'n', 'patience')})
     _numbers(0, seed=given['seed'])
     profile.in_range(given['lr'], '--lr', whole=False)
     profile.in_range(given['fold'], '--fold', 0, 4)
@@ -174,7 +181,7 @@ def galaxy_train(
     epochs:int=None,        # passes over the training part; default: the profile's
     lr:float=2e-3,          # highest rate of the one-cycle schedule
     size:int=None,          # side of the network's input, pixels; default: the profile's
-    crop:int=None,          # side of the central part that is kept, pixels; default: the profile's
+    crop:str=None,          # side of the central part that is kept, pixels or '40 arcsec'; default: the profile's
     bs:int=None,            # galaxies in a batch; default: the profile's
     head:str=None,          # sigmoid, tree, tree_norm, dirichlet, softmax; default: sigmoid, of one of k softmax
     loss:str=None,          # mse, bce, conditional, votes or cross_entropy; default: the one that fits the labels
@@ -198,7 +205,7 @@ def galaxy_train(
     recipe = files.component(arch.rpartition(':')[2] if recipe is None else recipe, '--recipe')
     settings, p = _settings(settings), profile.current()
     learner.join_processes()
-    shape = {k: getattr(p, k) if v is None else v for k, v in dict(size=size, crop=crop, bs=bs).items()}
+    shape = {k: getattr(p, k) if v is None else v for k, v in dict(size=size, crop=_crop(crop), bs=bs).items()}
     labels = dict(scheme=scheme, columns=columns, rule=rule, fold=fold, augment=augment, counts=loss == 'votes')
     dls = _loaders(sources.catalogue(data, kind, n, schema=schema), **labels, **shape)
     head, loss = _fitting(dls.labels, head, loss)
@@ -218,26 +225,31 @@ def galaxy_predict(
     weights:str='last',     # last or best epoch
     n:int=None,             # galaxies at most, of a data set
     bs:int=256,             # galaxies at a time in the network
-    crop:int=None,          # side of the central part that is shown, pixels; default: as in training
+    crop:str=None,          # side of the central part that is shown, pixels or '40 arcsec'; default: as in training
     device:str=None,        # cpu, cuda or cuda:1; default: a GPU where there is one, for each worker its own
     workers:str=None,       # processes of this machine, or the address of a Dask scheduler; default: this one
     intervals:bool=False,   # intervals of 90 % too, and how far each picture lies from those of the training
-    table:str=None          # a file for all of them: .csv, .vot, .xml, .fits or .parquet; default: none
+    table:str=None,         # a file for all of them: .csv, .vot, .xml, .fits or .parquet; default: none
+    published:bool=False,   # the table with names as Zoobot and the papers write them: bar_strong_fraction
+    schema:str=None         # the campaign of the data, where a table holds votes of several: gz_desi, or a JSON file
 ):
     "Vote fractions of every galaxy of a data set, of a folder of pictures, or of a catalogue in partitions."
     from galaxy_nbdev import files, sources, survey
     _choice('the end of --table', table and Path(table).suffix, ('.csv', '.vot', '.xml', '.fits', '.parquet'))
-    _numbers(n=n, bs=bs, crop=crop)
+    _numbers(n=n, bs=bs)
+    crop = _crop(crop)
     _choice('--weights', weights, ('last', 'best'))
     parts = _in_partitions(data)
     if parts and n is not None: raise ValueError(f'--n {n}: partitions are predicted whole; leave some out or give one')
+    if parts and schema: raise ValueError(f'--schema {schema}: partitions hold no votes that are read, leave it out')
+    if published: _publishable(run, table)
     if data != 'simulated': files.apart(dest, data)
-    source = data if parts else sources.catalogue(data, n=n, missing='keep')
+    source = data if parts else sources.catalogue(data, n=n, missing='keep', schema=schema)
     how = dict(tta=_tta(tta), project=project, weights=weights, bs=bs, crop=crop, device=device,
                intervals=intervals)
     with _workers(workers) as client: report = survey.predict_partitions(run, source, dest, client=client, **how)
     print(_summary(report, dest))
-    if intervals or table: _tell(dest, run, intervals, table)
+    if intervals or table: _tell(dest, run, intervals, table, published)
     print(dest)
 
 # %% ../nbs/foundations/commands.ipynb #7142eb1a
@@ -273,16 +285,30 @@ def _summary(report, dest): # str
     said = ''.join(f'; {p}' for p in report.problem[report.unread > 0].head(1))
     return f'{there-unread:,} of {there:,} galaxies predicted{said}'
 
-def _tell(dest, run, intervals, table):
+def _publishable(run, table):
+    "Raise `ValueError` where there is no table, or the run's columns are no campaign's classes."
+    from galaxy_nbdev import runs, schema
+    if table is None: raise ValueError('--published names the columns of a table: give --table predictions.csv too')
+    s = runs.read_run(run)
+    tree = schema.read_schema(s['data'].get('schema', 'gz2'))
+    own = [c for c in s['vocab'] if c not in tree.classes]
+    if own: raise ValueError(f'--published: {own[0]} of {run} is no answer of {tree.title} and has no published name: '
+                             'leave the option out')
+
+def _tell(dest, run, intervals, table, published):
     "Say how far the pictures lie from those of the training, and write the table."
     import pandas as pd
-    from galaxy_nbdev import novelty, runs, sharing
+    from galaxy_nbdev import novelty, prediction, runs, sharing
     pred = pd.read_parquet(dest)
     if intervals and 'distance' in pred: print(novelty.told_novelty(pred.dropna(subset='distance')))
     if table is None: return
     s = runs.read_run(run)
     pred.attrs = {'model': s['recipe'], 'split': s['split'], 'trained on': s['data'],
                   'seen votes': s['settings'].get('seen_votes', 'no')}
+    pred.attrs |= {k: s['data'][k] for k in ['schema'] if k in s['data']}
+    if published:
+        named = prediction.published_names(pred).join(pred[[c for c in ('ra', 'dec') if c in pred]])
+        named.attrs, pred = pred.attrs, named
     print(sharing.save_table(pred, table))
 
 # %% ../nbs/foundations/commands.ipynb #b1272b9f

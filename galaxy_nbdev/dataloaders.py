@@ -18,12 +18,13 @@ from fastai.torch_core import TensorBase, TensorImage
 from fastcore.basics import patch
 from plum import dispatch
 from . import images
+from .bands import crop_pixels
 from .augment import ahead, augmentations, on_device
 from .figures import Sheet
 from .labels import label_kind
 from .schema import CLASSES, schema_of
 from .splits import kfold_ids, split_ids, split_name, text_ids, training_mask   # kfold_ids for users
-from .targets import GalaxyBlock, VoteCountsBlock, VoteFractions, VoteFractionsBlock
+from .targets import GalaxyBlock, OneBand, VoteCountsBlock, VoteFractions, VoteFractionsBlock
 from .targets import count_columns, labelled, show_votes, with_counts
 
 # %% ../nbs/02_dataloaders.ipynb #2adf3a6c
@@ -110,13 +111,14 @@ def pixel_stats(
     store=None,         # its image store; None: the files are read
     crop:int|None=212,  # pixels
     size:int=64,        # pixels
-    n:int=512           # galaxies that are enough
-)->tuple:               # two lists of three floats: mean and standard deviation of R, G, B in [0, 1]
+    n:int=512,          # galaxies that are enough
+    channels:int=3      # 1: of the mean of R, G and B
+)->tuple:               # two lists of `channels` floats: mean and standard deviation of R, G, B in [0, 1]
     "Mean and spread of the pixels of the first `n` galaxies."
     df = df.head(n)
     x = store.images[images.store_rows(store, df.galaxy_id)] if store is not None else \
         np.stack([np.asarray(images.open_crop(p, crop, size)) for p in df.path])
-    x = x.reshape(-1, 3)/255
+    x = x.reshape(-1, 3)/255 if channels == 3 else x.reshape(-1, 3).mean(1, keepdims=True)/255
     return x.mean(0).round(4).tolist(), x.std(0).round(4).tolist()
 
 # %% ../nbs/02_dataloaders.ipynb #9778f117
@@ -135,13 +137,14 @@ def galaxy_block(
     crop:int|None=212,  # side of the central square, pixels
     size:int=64,        # side of the network's input, pixels
     splitter=None,      # fastai splitter over the catalogue's rows
-    stats=None,         # mean and standard deviation of R, G, B; None: pixels stay in [0, 1]
+    stats=None,         # mean and deviation of R, G, B, or of one band; None: pixels stay in [0, 1]
     augment=True,       # True: `GalaxyAugment()`; False: none; names or batch transforms, as `augmentations`
     counts:bool=False,  # True: the votes as a second target
     schema='gz2'        # the campaign, as `schema.read_schema` takes it
-)->DataBlock:           # pictures (3, size, size) and fractions (len(vocab),); `.dataloaders(df)` makes loaders of it
+)->DataBlock:           # pictures (3, size, size), of one band (1, size, size), and fractions (len(vocab),)
     "The `DataBlock` of galaxies and their vote fractions; its source is a catalogue."
     tfms = augmentations(augment)
+    if stats is not None and len(stats[0]) == 1: tfms.append(OneBand())
     if stats is not None: tfms.append(GalaxyNormalize.from_stats(*stats, cuda=False))
     blocks = GalaxyBlock(crop, size), VoteFractionsBlock(vocab)
     if counts: blocks += (VoteCountsBlock(vocab, schema),)
@@ -159,6 +162,15 @@ def _store(df, source, dest, crop, size):
         if source == 'store' or e.errno not in (errno.ENOSPC, errno.EDQUOT): raise
         warnings.warn(f'no room for an image store of {len(df)*size*size*3/1e6:,.0f} MB ({e}): the loaders open the '
                       f'files instead, which is slower')
+
+def _stats(stats, channels):
+    "Mean and deviation as lists, None where none are given; raises `ValueError` where they are of other channels."
+    if channels not in (1, 3): raise ValueError(f'channels={channels!r}: choose 3 (colours), or 1 (one band)')
+    if stats is None: return None
+    stats = tuple(map(list, stats))
+    if {len(s) for s in stats} != {channels} or len(stats) != 2:
+        raise ValueError(f'stats={stats}: give a mean and a deviation for each of {channels} channels')
+    return stats
 
 # %% ../nbs/02_dataloaders.ipynb #5b308889
 def data_hash(
@@ -183,7 +195,7 @@ class GalaxyDataLoaders(DataLoaders):
         source:str='auto',      # 'store': batches from a store; 'files'; 'auto': files where the disk is full
         store=None,             # folder of the store; None: under `profile.home()`, named by what it is made of
         size:int=64,            # side of the network's input, pixels
-        crop:int|None=212,      # side of the central square, pixels of the source image
+        crop:int|str|None=212,  # side of the central square, pixels of the source image, or '40 arcsec'
         bs:int=64,              # galaxies in a batch
         vocab=None,             # columns of the targets, in [0, 1]; None: the classes that are known
         scheme=None,            # in place of `vocab`: labels made of the votes, as `schema.make_labels` takes it
@@ -192,24 +204,24 @@ class GalaxyDataLoaders(DataLoaders):
         weights=None,           # how often each galaxy is drawn, say `rarity_weights(df)`; None: once an epoch
         counts:bool=False,      # True: the votes of each answer as a second target, for the likelihood of the votes
         stats=None,             # mean and deviation of R, G, B for an encoder; None: the training galaxies' own
+        channels:int=3,         # 1: one band, the mean of R, G and B
         **kwargs                # for fastai's `dataloaders`: num_workers, device, ...
     ):
         "Loaders of a catalogue; raises `ValueError` where the split, the labels or the catalogue do not serve."
         df, vocab = labelled(df, vocab, scheme, rule)
+        crop = crop_pixels(crop, df)
         split = split_ids(df.galaxy_id, test=0, valid=.2) if split is None else split
         train, valid = training_mask(split, df.galaxy_id)
         if bs > train.sum():
-            raise ValueError(f'a batch of {bs} is larger than the training part of {train.sum()} galaxies: give a '
-                             f'smaller bs')
+            raise ValueError(f'a batch of {bs} is more than the {train.sum()} training galaxies: give a smaller bs')
         store = _store(df, source, store, crop, size)
-        stats = pixel_stats(df[train], store, crop, size) if stats is None else tuple(map(list, stats))
+        stats = _stats(stats, channels) or pixel_stats(df[train], store, crop, size, channels=channels)
         if counts: df = with_counts(df, vocab)
         parts = lambda _: (np.flatnonzero(train), np.flatnonzero(valid))
         block = galaxy_block(vocab, crop, size, parts, stats, augment, counts, schema_of(df))
         own = [{'store': store, 'weights': None if weights is None else np.asarray(weights)[train]}, {'store': store}]
         # a smaller last batch is kept, unless it is one galaxy: batch statistics need two
-        last = {'drop_last': train.sum() % bs == 1}
-        more = {'num_workers': 0, 'path': images.profile.home()} | last | kwargs
+        more = {'num_workers': 0, 'path': images.profile.home(), 'drop_last': train.sum() % bs == 1} | kwargs
         dls = block.dataloaders(df, bs=bs, **more, dl_kwargs=own)
         made = cls(*dls.loaders, path=dls.path, device=torch.device(dls.device))
         return made._note(split_name(split), df.attrs | {'data': data_hash(df, vocab)}, crop, size, stats)
@@ -226,6 +238,11 @@ def _note(self:GalaxyDataLoaders, split, attrs, crop, size, stats):
     "What predictions and runs need to know of the galaxies behind the loaders."
     self.split, self.attrs, self.crop, self.size, self.stats = split, dict(attrs), crop, size, stats
     return self
+
+@patch(as_prop=True)
+def channels(self:GalaxyDataLoaders)->int: # 3, or 1
+    "Channels of a picture of these loaders."
+    return len(self.stats[0]) if self.stats else 3
 
 @patch
 def new_empty(self:GalaxyDataLoaders)->DataLoaders: # of no galaxies, with split, `attrs`, crop, size and statistics

