@@ -7,7 +7,7 @@ Each checkout works in a process of its own, which waits while the other one wor
 against itself instead, once with threads that wait asleep (OMP_WAIT_POLICY=passive) and once with torch's default.
 Ratios are this checkout's seconds over the other's. Writes results/versions.json. Run it alone on the machine.
 """
-import argparse, json, os, subprocess, sys, tempfile, time
+import argparse, os, subprocess, sys, tempfile, time
 from pathlib import Path
 
 PARTS = ('loading', 'course CNN, an epoch', 'ResNet-18, an epoch', 'course CNN, predicting')
@@ -76,7 +76,7 @@ def main(a):
              'other': Side(here if a.policy else a.other.resolve(), data, SPIN if a.policy else SLEEP)}
     for part in PARTS:
         row = results.keep(about | compared(sides, part), a.out, ('against', 'part'))
-        print(json.dumps({k: v for k, v in row.items() if k in ('part', 'seconds', 'seconds_other', 'ratio')}), flush=True)
+        print('{part}: {seconds:.2f} s, the other {seconds_other:.2f} s, ratio {ratio:.3f}'.format(**row), flush=True)
 
 if __name__ == '__main__':
     if sys.argv[1:2] == ['--worker']:
