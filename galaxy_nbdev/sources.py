@@ -62,7 +62,7 @@ def _finish(df, root, table, missing, source, kind, **attrs): # the catalogue
     df.attrs = {'source': 'simulated' if survey else source, 'kind': kind,
                 'name': name.name if root is not None else name.stem} | attrs
     if missing != 'keep': df = _with_images(df, table, missing)
-    return df.reset_index(drop=True)
+    return df.reset_index(drop=True).copy()     # in one piece: `astype` with a dict leaves each column by itself
 
 def _at(df, table, i): # str: the table and the row that the i-th galaxy stands in
     at = df.index[i]
