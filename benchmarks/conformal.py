@@ -3,8 +3,8 @@
     python benchmarks/conformal.py ../shared/data/gz2_800
     python benchmarks/conformal.py simulated --n 2000
 
-The held-out galaxies of each fold are parted in two by their ids; on one half the widths are measured, on the other
-what they hold, and the other way round. `hits` are of all galaxies and `hits_asked` of those whose volunteers were asked
+The held-out galaxies of each fold are parted in five by their ids; on four parts the widths are measured, on the fifth
+what they hold, for each part in turn. `hits` are of all galaxies and `hits_asked` of those whose volunteers were asked
 the question, both with widths by predicted reach; `hits_asked_one` are with one width for each question. Predictions
 are kept under GALAXY_HOME. Adds its rows to results/conformal.json; a fold that is there is left out.
 """
@@ -33,9 +33,9 @@ def counted(hits):
     return {str(k): [int(r.n), round(r.n*r.covered)] for k, r in hits.iterrows() if r.n}
 
 def measured(pred, df, asked=False, **how):
-    "Hits of either half of the held-out galaxies with the widths of the other half."
-    half = (kfold_ids(pred.galaxy_id, 2, seed=1) == 0).to_numpy()
-    told = [with_intervals(pred[part], interval_widths(pred[~part], df, **how)) for part in (half, ~half)]
+    "Hits of each fifth of the held-out galaxies with the widths of the other four."
+    fifth = kfold_ids(pred.galaxy_id, 5, seed=1).to_numpy()
+    told = [with_intervals(pred[fifth == k], interval_widths(pred[fifth != k], df, **how)) for k in range(5)]
     tables = [interval_hits(t, df, asked) for t in told]
     both = pd.concat([t.assign(inside=t.n*t.covered) for t in tables]).groupby(level=0, sort=False).sum()
     return both.assign(covered=both.inside/both.n.where(both.n > 0))

@@ -198,7 +198,7 @@ def _width_of(p, y, n, level):
     known, m = ~np.isnan(e), int((~np.isnan(e)).any(axis=1).sum())      # galaxies, not answers, are independent
     e, noise, scale = e[known], noise[known], _scale(p[known])
     spread = max(1e-4, ((e**2).sum()-(scale*noise).sum())/scale.sum()) if m else 1.
-    rank = np.ceil((m+1)*level)/m if m else 2.
+    rank = (m+1)*level/m if m else 2.       # rounded up to a whole one of all answers' errors
     far = np.abs(e)/np.sqrt(scale*(spread+noise))
     width = np.inf if rank > 1 else np.quantile(far, rank, method='inverted_cdf')
     return [float(width), float(spread), float(np.nanmedian(n)) if not np.isnan(n).all() else np.nan, m]
