@@ -28,8 +28,8 @@ def _command(f):
             raise SystemExit(f'{f.__name__}: {_MISFIT}') from None
     return call_parse(run)
 
-_MISFIT = ('torchvision was built for another torch than the one installed (a CPU and a CUDA package do not fit): install '
-           'both from one place, for a CPU by pip install --force-reinstall torch torchvision '
+_MISFIT = ('torchvision was built for another torch than the one installed (a CPU and a CUDA package do not fit): '
+           'install both from one place, for a CPU by pip install --force-reinstall torch torchvision '
            '--index-url https://download.pytorch.org/whl/cpu')
 
 class _Stopped(KeyboardInterrupt):

@@ -161,7 +161,7 @@ def interval_widths(
     level:float=.9,             # share of the volunteers' fractions that the intervals shall hold
     n_votes:float|None=None,    # volunteers a galaxy where the catalogue has no `n_votes`
     least:int=19                # galaxies in a class: of 19 the 18th error holds 90 % of new ones
-)->pd.DataFrame:                # by question number and least reach: width, spread, votes (median; NaN: unknown), galaxies
+)->pd.DataFrame:                # by number and least reach: width, spread, votes (median; NaN: unknown), galaxies
     """How far the volunteers' fractions lie from the predicted ones, in classes of the predicted reach; raises
     `ValueError` for a level that is none, or tables that cannot be paired."""
     if not 0 < level < 1: raise ValueError(f'level={level!r}: give a number between 0 and 1, without both')

@@ -193,7 +193,7 @@ def plot_map(
 # %% ../nbs/foundations/embeddings.ipynb #10785d6a
 def unit_vectors(
     e:pd.DataFrame      # embeddings, from `embed`
-)->pd.DataFrame:        # float32, a row a galaxy, indexed by galaxy_id: its vector about the mean, divided by its length
+)->pd.DataFrame:        # float32, a row a galaxy by galaxy_id: its vector about the mean, divided by its length
     "Embeddings prepared once for many calls of `similar`."
     v = _vectors(e)
     v = v-v.mean(0)

@@ -259,7 +259,8 @@ def model_card(
                               name='recipe'))
     data, folds = s['data'], _folds(run)
     labels = _label_text(s['vocab'], result)
-    about = {'settings': s, 'labels': labels, 'scores': result.overall.reindex(['rmse', 'mae', 'accuracy', 'f1']).dropna().to_dict()}
+    scores = result.overall.reindex(['rmse', 'mae', 'accuracy', 'f1']).dropna().to_dict()
+    about = {'settings': s, 'labels': labels, 'scores': scores}
     return ModelCard(f'{s["recipe"]} on {data["name"]}', about=about, sections={
         'Data': f'{data["name"]} (source {data["source"]}, {data["kind"]} votes, hash {data["data"]}): '
                 f'{m["n_train"]:,} galaxies trained on, {m["n_valid"]:,} held out by split {s["split"]}.',
