@@ -157,7 +157,7 @@ def run_labels(
     "What a run was trained on; raises `ValueError` where the catalogue cannot give these labels."
     s = read_run(run)
     scheme = s['data'].get('scheme')
-    if scheme is not None: return labelled(df, None, scheme, s['data'].get('rule', 'report'))
+    if scheme is not None: return labelled(df, s['vocab'], scheme, s['data'].get('rule', 'report'))
     return labelled(df, s['vocab'])
 
 def _scored_kind(run, df):
