@@ -52,9 +52,12 @@ class GalaxyAugment(RandTransform):
     @property
     def numbers(self): return 9 if self.colour else 6       # that a galaxy needs
     def draw(self, n): return torch.rand(n*self.numbers)    # from 0 to 1, on the CPU: everywhere the same views
-    def encodes(self, x:TensorImage):
-        n, x = len(x), x.as_subclass(torch.Tensor)
-        maps, factors = self._maps(n, self.draw(n) if self.drawn is None else self.drawn)
+    def encodes(self, x:TensorImage): return self.views(x.as_subclass(torch.Tensor), [len(x)])
+
+    def views(self, x, sizes):
+        "Views of plain pixels: of batches of these sizes, one after the other, each with numbers of its own."
+        n, drawn = len(x), [self.draw(n) for n in sizes] if self.drawn is None else [self.drawn]
+        maps, factors = self._maps(n, _as_one(drawn, sizes))
         moved = on_device(torch.cat([maps.flatten(1), factors], 1), x.device).to(x.dtype)
         grid = sampling_grid(moved[:, :6].view(n, 2, 3), *x.shape[2:])
         x = F.grid_sample(x, grid, padding_mode='reflection', align_corners=False).mul_(moved[:, 6:, None, None])
@@ -64,13 +67,19 @@ class GalaxyAugment(RandTransform):
     def _maps(self, n, u):
         "Affine maps (n, 2, 3) and factors on the pixels, (n, 1) or (n, 3), made of these numbers."
         between = lambda u, low, high: u*(high-low)+low
-        angle, side, zoom = between(u[:n], 0, 2*math.pi), u[n:2*n], between(u[2*n:3*n], *self.zoom)
-        mirror = 1-2*(side >= .5).to(side)
-        rows = [mirror*angle.cos(), -angle.sin(), mirror*angle.sin(), angle.cos()]
+        angle, side, zoom = u[:n]*(2*math.pi), u[n:2*n], between(u[2*n:3*n], *self.zoom)
+        mirror, cos, sin = 1-2*(side >= .5).to(side), angle.cos(), angle.sin()
+        rows = [mirror*cos, -sin, mirror*sin, cos]
         turn = (1/zoom)[:, None, None]*torch.stack(rows, 1).view(n, 2, 2)
         shift, factors = between(u[3*n:5*n], -self.shift, self.shift), between(u[5*n:6*n], *self.brightness)[:, None]
         if self.colour: factors = factors*between(u[6*n:], 1-self.colour, 1+self.colour).view(n, 3)
         return torch.cat([turn, shift.view(n, 2, 1)], 2), factors
+
+def _as_one(drawn, sizes):
+    "The random numbers of several batches as those of one."
+    if len(drawn) == 1: return drawn[0]
+    kinds = zip(*[u.split([n, n, n, 2*n, n, len(u)-6*n]) for u, n in zip(drawn, sizes)])
+    return torch.cat([part for kind in kinds for part in kind])
 
 # %% ../nbs/foundations/augment.ipynb #a7280cd3
 def sampling_grid(
