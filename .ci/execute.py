@@ -1,5 +1,6 @@
 "Executes notebooks with a real kernel, on the data and in the profile that were asked for."
 import os, re, sys, time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -29,18 +30,24 @@ def prepare():
     try: return profile.current(), sources.catalogue()
     except (ValueError, OSError) as e: sys.exit(str(e))
 
-def execute(source, folder):
-    "The executed notebook, and what stopped it (None if nothing did)."
-    nb, flags = read(source), set(get_config(path=ROOT).tst_flags.split())
+RUNNING = set()     # the clients of kernels at work
+
+def execute(source, folder, threads=None):
+    "The executed notebook, what stopped it (None if nothing did), and its seconds."
+    nb, flags, began = read(source), set(get_config(path=ROOT).tst_flags.split()), time.monotonic()
     for cell in nb.cells:
         if is_skipped(cell, flags): cell.metadata['tags'] = ['skip-execution']
     quiet = ['--log-level=ERROR']       # no warning about the local socket with every kernel
     client = NotebookClient(nb, timeout=None, kernel_name='python3', resources={'metadata': {'path': str(folder)}},
                             store_widget_state=False, extra_arguments=quiet)
-    try: client.execute()
-    except CellExecutionError as e: return nb, re.sub(r'\x1b\[[\d;]*m', '', str(e))
-    except DeadKernelError: return nb, 'the kernel died: it may have run out of memory'
-    return nb, None
+    env = os.environ | ({'OMP_NUM_THREADS': str(threads)} if threads else {})
+    RUNNING.add(client)
+    try: client.execute(env=env)
+    except CellExecutionError as e: stopped = re.sub(r'\x1b\[[\d;]*m', '', str(e))
+    except DeadKernelError: stopped = 'the kernel died: it may have run out of memory'
+    else: stopped = None
+    finally: RUNNING.discard(client)
+    return nb, stopped, time.monotonic()-began
 
 def short(text, head=25, tail=15):
     "The beginning and the end of a long message."
@@ -52,14 +59,30 @@ def chosen(only=None):
     "The notebooks to execute: all, or `only` these; NB=part-of-a-name narrows them further."
     return [n for n in ordered() if os.environ.get('NB', '') in str(n) and (only is None or n in only)]
 
+READERS = {Path('06_evaluation.ipynb'), Path('index.ipynb')}    # show what the other notebooks have trained
+
 def each(folder, keep, only=None):
-    """Execute the chosen notebooks as if they lay in `folder`, with a line of progress each;
-    `keep(name, nb, seconds)` is called even for one that stops."""
-    for name in chosen(only):
-        print(f'{name.with_suffix("")!s:28}', end='', flush=True)
-        start = time.monotonic()
-        nb, error = execute(NBS/name, folder/name.parent)
-        seconds = time.monotonic()-start
-        print(f'{"stopped after" if error else ""}{seconds:7.1f} s', flush=True)
-        keep(name, nb, seconds)
-        if error: raise Stopped(f'nbs/{name} stopped:\n' + short(error))
+    """Execute the chosen notebooks as if they lay in `folder`, one a core and at most four side by side, then those
+    that show what the others trained; a line for each, and `keep(name, nb, seconds)` even for one that stops."""
+    names, cores = chosen(only), len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    side_by_side([n for n in names if n not in READERS], min(4, cores), cores, folder, keep)
+    side_by_side([n for n in names if n in READERS], 1, cores, folder, keep)
+
+def side_by_side(names, jobs, cores, folder, keep):
+    "Execute notebooks that need nothing of each other; the first that stops ends the others."
+    threads = int(os.environ.get('OMP_NUM_THREADS') or max(1, cores//jobs))
+    with ThreadPoolExecutor(jobs) as pool:
+        begun = {pool.submit(execute, NBS/name, folder/name.parent, threads): name for name in names}
+        try:
+            for done in as_completed(begun):
+                name, (nb, error, seconds) = begun[done], done.result()
+                print(f'{name.with_suffix("")!s:28}{"stopped after" if error else ""}{seconds:7.1f} s', flush=True)
+                keep(name, nb, seconds)
+                if error: raise Stopped(f'nbs/{name} stopped:\n' + short(error))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while RUNNING:
+                for client in list(RUNNING):
+                    if client.km and client.km.has_kernel: client.km.provisioner.process.kill()
+                time.sleep(.1)
+            raise

@@ -82,6 +82,7 @@ def run():
     settings, _ = prepare()
     names, times, pictures = chosen(), {}, {}
     emptied(REPORT)
+    in_order = lambda: {n: times[n] for n in names if n in times}
     def keep(name, nb, seconds):
         with replacing(REPORT/'notebooks'/name) as new: nbformat.write(nb, new)
         report_page(name, nb, names, REPORT/'notebooks')
@@ -89,13 +90,13 @@ def run():
         for key in gallery.FRONT:
             if key[0] != name.with_suffix('').as_posix(): continue
             pictures[key] = gallery.entry(*key, nb, f'notebooks/{name.with_suffix(".html").as_posix()}')
-        front_page(settings, times, pictures)
+        front_page(settings, in_order(), pictures)
     each(NBS, keep)
     from galaxy_nbdev.evaluation import leaderboard
     board = leaderboard()
     table = board.convert_dtypes()      # whole numbers as such, beside rows that lack them
     table = table.astype(object).where(table.notna(), '')
-    front_page(settings, times, pictures, table)
+    front_page(settings, in_order(), pictures, table)
     if caveat := board.attrs.get('caveat'): print(f'\nThe noise floor is that {caveat}.')
     print(f'\n{table.to_string(index=False, float_format="{:.4f}".format)}\n\nReport: {REPORT/"index.html"}')
 

@@ -6,7 +6,7 @@ from notebooks import NBS, PACKAGE, ROOT, ordered, read
 
 # each imports only from those before it
 STOREYS = ['files', 'schema', 'votes', 'metrics', 'confidence', 'profile', 'results', 'figures', 'labels', 'images',
-           'novelty', 'overlap', 'sky', 'simulate', 'tables', 'fetching', 'hub', 'sources', 'task_tables',
+           'novelty', 'overlap', 'sky', 'simulate', 'cutouts', 'tables', 'fetching', 'hub', 'task_tables', 'sources',
            'exploration', 'cleaning', 'splits', 'augment', 'targets', 'dataloaders', 'measures', 'runs', 'losses',
            'steps', 'learner', 'encoders', 'cnn resnet vit', 'prediction', 'embeddings', 'evaluation', 'sharing',
            'browser', 'voting', 'survey', 'commands', 'all']

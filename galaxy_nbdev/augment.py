@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['AUGMENTATIONS', 'on_device', 'GalaxyAugment', 'sampling_grid', 'gaussian_blur', 'lower_resolution', 'low_pass',
-           'non_local_means', 'LowerResolution', 'LowPass', 'NonLocalMeans', 'augmentations', 'expand_views', 'ahead']
+           'non_local_means', 'RandomSmoothing', 'augmentations', 'expand_views', 'ahead']
 
 # %% ../nbs/foundations/augment.ipynb #4e6a2504
 import hashlib, math
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from queue import Full, Queue
 from threading import Event, Thread
@@ -151,44 +151,27 @@ def non_local_means(
     return total/weights
 
 # %% ../nbs/foundations/augment.ipynb #fe62f41c
-class _Softer(RandTransform):
-    "A function of images and a number, drawn between two others for each batch of training."
+class RandomSmoothing(RandTransform):
+    "A function that smooths images, with a strength drawn for each batch of training."
     order = 21      # after `GalaxyAugment`
-    def __init__(self, low, high, p):
+    def __init__(self,
+        smooth,     # function of images (n, channels, height, width) in [0, 1] and a strength
+        low:float,  # least strength
+        high:float, # greatest strength
+        p:float=.5  # share of batches that are smoothed
+    ):
         super().__init__(p=p)
-        self.low, self.high = low, high
+        self.smooth, self.low, self.high = smooth, low, high
 
     def encodes(self, x:TensorImage):
         strength = self.low+(self.high-self.low)*float(torch.rand(()))      # on the CPU: everywhere the same views
-        return TensorImage(self.change(x.as_subclass(torch.Tensor), strength))
-
-class LowerResolution(_Softer):
-    "`lower_resolution` of a training batch, by a factor from 1 to `most`."
-    def __init__(self,
-        most:float=3.,  # side of the largest new pixels, in old ones
-        p:float=.5      # share of batches
-    ): super().__init__(1., most, p)
-    change = staticmethod(lower_resolution)
-
-class LowPass(_Softer):
-    "`low_pass` of a training batch, with a shortest wave from 2 to `longest`."
-    def __init__(self,
-        longest:float=8.,   # pixels
-        p:float=.5          # share of batches
-    ): super().__init__(2., longest, p)
-    change = staticmethod(low_pass)
-
-class NonLocalMeans(_Softer):
-    "`non_local_means` of a training batch, with a strength from 0.01 to `strongest`."
-    def __init__(self,
-        strongest:float=.1, # as `non_local_means` takes it
-        p:float=.5          # share of batches
-    ): super().__init__(.01, strongest, p)
-    change = staticmethod(non_local_means)
+        return TensorImage(self.smooth(x.as_subclass(torch.Tensor), strength))
 
 # %% ../nbs/foundations/augment.ipynb #2611919f
-AUGMENTATIONS = {'random': GalaxyAugment, 'lower_resolution': LowerResolution, 'low_pass': LowPass,
-                 'denoise': NonLocalMeans}
+AUGMENTATIONS = {'random': GalaxyAugment,
+                 'lower_resolution': partial(RandomSmoothing, lower_resolution, 1., 3.),
+                 'low_pass': partial(RandomSmoothing, low_pass, 2., 8.),
+                 'denoise': partial(RandomSmoothing, non_local_means, .01, .1)}
 
 def augmentations(
     which   # True: 'random'; False, None or 'none': none; names of `AUGMENTATIONS` as a list or with commas; transforms

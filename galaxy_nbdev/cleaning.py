@@ -20,6 +20,21 @@ from .overlap import SAME_DETAILS, same_details, twins
 from .schema import check_tree, has_question, schema_of
 
 # %% ../nbs/01_cleaning.ipynb #3faff743
+def _findings(*found):
+    "One table of (check, ids, detail or details)."
+    tables = [pd.DataFrame({'galaxy_id': list(i), 'check': c, 'detail': d}, dtype=object) for c, i, d in found]
+    return pd.concat(tables, ignore_index=True)
+
+# %% ../nbs/01_cleaning.ipynb #91b6dba5
+def _half_known(df):
+    "Per row the first question of which only a part is known, else 0."
+    out = pd.Series(0, df.index)
+    for q in schema_of(df).questions[::-1]:
+        if has_question(df, q): out = out.mask(df[q.classes].isna().sum(axis=1).between(1, len(q.classes)-1), q.number)
+    return out
+
+def _sum_words(t): return f'question {t.question}: the answers sum to {t.sum:.3f}, their parent is {t.parent:.3f}'
+
 def check_table(
     df:pd.DataFrame,    # a catalogue
     tol:float=0.05      # largest difference allowed between the answers' sum and their parent
@@ -49,66 +64,9 @@ def check_table(
         ('tree', tree.galaxy_id, [_sum_words(t) for t in tree.itertuples()]),
         ('answer sum', ids[off], [f'answers summed to {x:.2f} before they were divided by it' for x in sums[off]]))
 
-def _sum_words(t): return f'question {t.question}: the answers sum to {t.sum:.3f}, their parent is {t.parent:.3f}'
-
-# %% ../nbs/01_cleaning.ipynb #91b6dba5
-def _findings(*found):
-    "One table of (check, ids, detail or details)."
-    tables = [pd.DataFrame({'galaxy_id': list(i), 'check': c, 'detail': d}, dtype=object) for c, i, d in found]
-    return pd.concat(tables, ignore_index=True)
-
-def _half_known(df):
-    "Per row the first question of which only a part is known, else 0."
-    out = pd.Series(0, df.index)
-    for q in schema_of(df).questions[::-1]:
-        if has_question(df, q): out = out.mask(df[q.classes].isna().sum(axis=1).between(1, len(q.classes)-1), q.number)
-    return out
-
 # %% ../nbs/01_cleaning.ipynb #6c9f37ea
 LIMITS = {'black': .04, 'alone': .2, 'streak': .3, 'trail': .9,     # shares of the rows, the pixels, the side
           'contrast': 3., 'kinship': .3, 'twin': 1.3}               # grey levels, correlation, grey levels
-
-def measure_pixels(
-    a:np.ndarray    # (h, w, 3) uint8, about 100 pixels wide
-)->dict:            # shares as in `LIMITS`; dimmest and brightest channel, contrast: grey levels; kinship: correlation
-    "Measures of one picture by which a broken frame is recognised."
-    r, g, b = a = np.ascontiguousarray(np.moveaxis(a, 2, 0)).astype('int16')
-    top, peaks = np.maximum(np.maximum(r, g), b), [int(c.max()) for c in a]
-    lead = [r-np.maximum(g, b), g-np.maximum(r, b), b-np.maximum(r, g)]     # by how much a colour leads the two others
-    # missing rows are 0 but for a JPEG's ringing; a dark sky stays above half a grey level (.9 in 20,000 galaxies)
-    empty = [(top.max(axis) < 4) & (top.mean(axis) < .5) for axis in (0, 1)]
-    return {'black': max(_longest_run(rows)/len(rows) for rows in empty),
-            'alone': float(max(np.count_nonzero(c > 50) for c in lead)/top.size),
-            'streak': max(map(_streak, lead))/max(top.shape), 'trail': _trail(top)/max(top.shape),
-            'dimmest': min(peaks), 'brightest': max(peaks), 'contrast': float(a.mean(0).std()),
-            'kinship': _kinship(a.mean(0))}
-
-# %% ../nbs/01_cleaning.ipynb #fb0b5ccc
-def _longest_run(mask):
-    "Length of the longest run of True."
-    return int(np.diff(np.concatenate([[-1], np.flatnonzero(~mask), [len(mask)]])).max()-1)
-
-def _kinship(light): # float; 1 for a uniform frame
-    "Correlation of a picture's pixels with their neighbours."
-    light = light-light.mean()
-    pairs = [light[1:]*light[:-1]]*(len(light) > 1)+[light[:, 1:]*light[:, :-1]]*(light.shape[1] > 1)
-    return float(np.mean([p.mean() for p in pairs])/light.var()) if pairs and light.var() > 1e-6 else 1.
-
-def _trail(top): # float
-    "Length in pixels of the longest line that crosses most of the frame, thinner than any edge-on galaxy."
-    fine = top-ndimage.grey_opening(top, (7, 7))
-    return max(_thin_piece(fine > level, LIMITS['trail'], thin=22)[0] for level in (12, 25, 50))
-
-# %% ../nbs/01_cleaning.ipynb #ca36bcbc
-def _streak(lead):
-    "Length in pixels of the longest thin piece of a picture, or of what is left of it without its broad parts."
-    long, broad = _thin_piece(lead > 12, LIMITS['streak'])
-    if long or not broad: return long
-    for width in (5, 9, 15):
-        fine = lead-ndimage.grey_opening(lead, (width, width))
-        long = max(_thin_piece(fine > level, 2*LIMITS['streak'])[0] for level in (12, 18, 26, 40))
-        if long: break
-    return long
 
 def _thin_piece(mask, share, thin=8):
     """Length of the longest piece of a mask above `share` of the side, `thin` times as long as wide; and whether one
@@ -126,6 +84,47 @@ def _thin_piece(mask, share, thin=8):
         else: broad |= reach > 2*share*side
     return longest, broad
 
+def _streak(lead):
+    "Length in pixels of the longest thin piece of a picture, or of what is left of it without its broad parts."
+    long, broad = _thin_piece(lead > 12, LIMITS['streak'])
+    if long or not broad: return long
+    for width in (5, 9, 15):
+        fine = lead-ndimage.grey_opening(lead, (width, width))
+        long = max(_thin_piece(fine > level, 2*LIMITS['streak'])[0] for level in (12, 18, 26, 40))
+        if long: break
+    return long
+
+# %% ../nbs/01_cleaning.ipynb #fb0b5ccc
+def _longest_run(mask):
+    "Length of the longest run of True."
+    return int(np.diff(np.concatenate([[-1], np.flatnonzero(~mask), [len(mask)]])).max()-1)
+
+def _kinship(light): # float; 1 for a uniform frame
+    "Correlation of a picture's pixels with their neighbours."
+    light = light-light.mean()
+    pairs = [light[1:]*light[:-1]]*(len(light) > 1)+[light[:, 1:]*light[:, :-1]]*(light.shape[1] > 1)
+    return float(np.mean([p.mean() for p in pairs])/light.var()) if pairs and light.var() > 1e-6 else 1.
+
+def _trail(top): # float
+    "Length in pixels of the longest line that crosses most of the frame, thinner than any edge-on galaxy."
+    fine = top-ndimage.grey_opening(top, (7, 7))
+    return max(_thin_piece(fine > level, LIMITS['trail'], thin=22)[0] for level in (12, 25, 50))
+
+def measure_pixels(
+    a:np.ndarray    # (h, w, 3) uint8, about 100 pixels wide
+)->dict:            # shares as in `LIMITS`; dimmest and brightest channel, contrast: grey levels; kinship: correlation
+    "Measures of one picture by which a broken frame is recognised."
+    r, g, b = a = np.ascontiguousarray(np.moveaxis(a, 2, 0)).astype('int16')
+    top, peaks = np.maximum(np.maximum(r, g), b), [int(c.max()) for c in a]
+    lead = [r-np.maximum(g, b), g-np.maximum(r, b), b-np.maximum(r, g)]     # by how much a colour leads the two others
+    # missing rows are 0 but for a JPEG's ringing; a dark sky stays above half a grey level (.9 in 20,000 galaxies)
+    empty = [(top.max(axis) < 4) & (top.mean(axis) < .5) for axis in (0, 1)]
+    return {'black': max(_longest_run(rows)/len(rows) for rows in empty),
+            'alone': float(max(np.count_nonzero(c > 50) for c in lead)/top.size),
+            'streak': max(map(_streak, lead))/max(top.shape), 'trail': _trail(top)/max(top.shape),
+            'dimmest': min(peaks), 'brightest': max(peaks), 'contrast': float(a.mean(0).std()),
+            'kinship': _kinship(a.mean(0))}
+
 # %% ../nbs/01_cleaning.ipynb #4ccad226
 def measure_image(
     path:str    # as in a catalogue
@@ -141,26 +140,6 @@ def measure_image(
     known = {'width': width, 'height': height, 'mode': mode,
              'digest': hashlib.blake2b(data, digest_size=16).hexdigest()}
     return known | {'thumbnail': small.resize((24, 24), Image.BOX).tobytes()} | measure_pixels(np.asarray(small))
-
-# %% ../nbs/01_cleaning.ipynb #0f835df8
-_MEASURES = ['fault', 'detail', 'width', 'height', 'mode', 'digest', 'thumbnail', 'black', 'alone', 'streak', 'trail',
-             'dimmest', 'brightest', 'contrast', 'kinship']
-
-def check_images(
-    df:pd.DataFrame,            # a catalogue
-    workers:int|None=None       # processes; None: one a core
-)->pd.DataFrame:                # one row a finding: galaxy_id, check, detail
-    "Faults in a catalogue's image files, each file read once; raises `ValueError` where it has no column path."
-    if not {'galaxy_id', 'path'} <= set(df):
-        raise ValueError('the catalogue has no column galaxy_id or no column path: add it, a galaxy needs both')
-    paths = df.path.unique()
-    m = pd.DataFrame(list(in_parallel(measure_image, paths, workers, 'checking images', chunksize=32)),
-                     index=paths).reindex(columns=_MEASURES)
-    found = []
-    for check, bad, words in [*_image_checks(m), *_twin_checks(m, df)]:
-        rows = df[df.path.isin(paths[bad])]
-        found.append((check, rows.galaxy_id, [words(r) for r in m.loc[rows.path].itertuples()]))
-    return _findings(*found)
 
 # %% ../nbs/01_cleaning.ipynb #67a726cd
 def _image_checks(m):
@@ -199,6 +178,26 @@ def _twin_checks(m, df):
     return [('duplicate image', same, lambda r: f'the same bytes as another image (hash {r.digest[:8]}): whose is it?'),
             ('duplicate image', m.index.isin(of) & ~same, words)]
 
+# %% ../nbs/01_cleaning.ipynb #0f835df8
+_MEASURES = ['fault', 'detail', 'width', 'height', 'mode', 'digest', 'thumbnail', 'black', 'alone', 'streak', 'trail',
+             'dimmest', 'brightest', 'contrast', 'kinship']
+
+def check_images(
+    df:pd.DataFrame,            # a catalogue
+    workers:int|None=None       # processes; None: one a core
+)->pd.DataFrame:                # one row a finding: galaxy_id, check, detail
+    "Faults in a catalogue's image files, each file read once; raises `ValueError` where it has no column path."
+    if not {'galaxy_id', 'path'} <= set(df):
+        raise ValueError('the catalogue has no column galaxy_id or no column path: add it, a galaxy needs both')
+    paths = df.path.unique()
+    m = pd.DataFrame(list(in_parallel(measure_image, paths, workers, 'checking images', chunksize=32)),
+                     index=paths).reindex(columns=_MEASURES)
+    found = []
+    for check, bad, words in [*_image_checks(m), *_twin_checks(m, df)]:
+        rows = df[df.path.isin(paths[bad])]
+        found.append((check, rows.galaxy_id, [words(r) for r in m.loc[rows.path].itertuples()]))
+    return _findings(*found)
+
 # %% ../nbs/01_cleaning.ipynb #04fa17b5
 def check_catalogue(
     df:pd.DataFrame,            # a catalogue
@@ -221,6 +220,22 @@ def clean(
     trusted = df[~bad].reset_index(drop=True)
     trusted.attrs = df.attrs
     return trusted, CleaningReport(found, df[bad], len(df))
+
+# %% ../nbs/01_cleaning.ipynb #95893fca
+def _card(galaxy_id, path, checks, detail):
+    "One rejected galaxy as HTML: its picture where there is one, and why."
+    galaxy_id, checks, detail = (html.escape(str(text)) for text in (galaxy_id, checks, detail))
+    try:
+        b = io.BytesIO()
+        open_crop(path, None, 96).save(b, 'jpeg', quality=80)
+        data = base64.b64encode(b.getvalue()).decode()
+        picture = f'<img src="data:image/jpeg;base64,{data}" alt="galaxy {galaxy_id}" width="96" height="96">'
+    except (ValueError, OSError): picture = f'<div style="{_BLANK}">no picture</div>'
+    return (f'<div style="width:110px;font-size:10px;overflow-wrap:anywhere" title="{detail}">{picture}<br>'
+            f'<b>{checks}</b><br>{galaxy_id}</div>')
+
+_BLANK = ('width:96px;height:96px;background:#ccc;color:#333;'
+          'display:flex;align-items:center;justify-content:center')
 
 # %% ../nbs/01_cleaning.ipynb #0e935f23
 _FOLDERS = re.compile(r'(?<![\w/])/\S+/')      # on a page a file's name is enough
@@ -255,22 +270,6 @@ class CleaningReport:
         return (f'<p><b>{self.n:,}</b> galaxies checked, <b>{len(self.rejected):,}</b> rejected ({share:.1%})'
                 f'<br>{self._said(" · ")}</p><div style="display:flex;flex-wrap:wrap;gap:6px">{cards}</div>'
                 + (f'<p>and {more:,} more</p>' if more > 0 else ''))
-
-# %% ../nbs/01_cleaning.ipynb #95893fca
-def _card(galaxy_id, path, checks, detail):
-    "One rejected galaxy as HTML: its picture where there is one, and why."
-    galaxy_id, checks, detail = (html.escape(str(text)) for text in (galaxy_id, checks, detail))
-    try:
-        b = io.BytesIO()
-        open_crop(path, None, 96).save(b, 'jpeg', quality=80)
-        data = base64.b64encode(b.getvalue()).decode()
-        picture = f'<img src="data:image/jpeg;base64,{data}" alt="galaxy {galaxy_id}" width="96" height="96">'
-    except (ValueError, OSError): picture = f'<div style="{_BLANK}">no picture</div>'
-    return (f'<div style="width:110px;font-size:10px;overflow-wrap:anywhere" title="{detail}">{picture}<br>'
-            f'<b>{checks}</b><br>{galaxy_id}</div>')
-
-_BLANK = ('width:96px;height:96px;background:#ccc;color:#333;'
-          'display:flex;align-items:center;justify-content:center')
 
 # %% ../nbs/01_cleaning.ipynb #cc761613
 def average_image(

@@ -184,7 +184,7 @@ def galaxy_train(
     seed:int=0,             # of training
     settings:str='{}',      # for the architecture, as JSON: '{"depth": 50}'
     scheme:str=None,        # labels made of votes: hubble, reduced, all_features, bulge, summary, a question's number
-    columns:str=None,       # or columns of labels of your own in [0, 1], with commas: ring,bar
+    columns:str=None,       # or own columns: labels in [0, 1], with commas, ring,bar; or one of words
     rule:str='report',      # how a scheme makes votes yes or no: report or diary
     class_weights:str=None, # of rare labels in the loss: inverse, inverse_sqrt or effective; default: all alike
     fold:int=None,          # of five, the one that is held out, 0 to 4; default: a random fifth

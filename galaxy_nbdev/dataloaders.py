@@ -277,7 +277,6 @@ def labels(self:GalaxyDataLoaders)->str: # as `label_kind`
     "What the loaders' targets are."
     return label_kind(pd.concat([dl.dataset.items[list(self.vocab)] for dl in self.loaders[:2]]))
 
-# %% ../nbs/02_dataloaders.ipynb #373008a5
 @patch
 def _note(self:GalaxyDataLoaders, split, attrs, crop, size, stats):
     "What predictions and runs need to know of the galaxies behind the loaders."
@@ -356,7 +355,6 @@ def show_results(self:GalaxyDL, b, out, max_n=8, ctxs=None, show=True, **kwargs)
     if not show: return x, y, samples, outs
     draw_results(samples, outs, ctxs, max_n)
 
-# %% ../nbs/02_dataloaders.ipynb #4b5f1be6
 @dispatch
 def tensorboard_log(x:TensorImage, y:VoteFractions, samples, outs, writer, step):
     "What fastai's `TensorBoardCallback` writes of predictions."

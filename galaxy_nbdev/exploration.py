@@ -285,6 +285,23 @@ def wilson(
     return (p+z*z/(2*n)-z*np.sqrt(p*(1-p)/n+z*z/(4*n*n)))/(1+z*z/n)
 
 # %% ../nbs/00_exploration.ipynb #985a3067
+def _top_table(df, best, shares, votes, rule):
+    "The table of the galaxies `best` (class: index), with its rule."
+    answer = schema_of(df).answers.answer
+    row = lambda c, i: [answer[c], *df.loc[i, ['galaxy_id', 'path']], shares.loc[i, c], votes.loc[i, c]]
+    rows = {c: row(c, i) for c, i in best.items()}
+    columns = ['answer', 'galaxy_id', 'path', 'fraction', 'votes']
+    out = pd.DataFrame.from_dict(rows, orient='index', columns=columns).rename_axis('class').reindex(answer.index)
+    out.attrs['rule'] = rule
+    return out.assign(answer=answer)
+
+def _top_plain(df, unknown):
+    "The plain maximum of each cumulative fraction."
+    classes = schema_of(df).classes
+    best = {c: df[c].idxmax() for c in classes if c in df and df[c].notna().any()}
+    rule = 'Highest cumulative fraction, however few the votes' + (' (no votes are known)' if unknown else '')
+    return _top_table(df, best, df, df.reindex(columns=classes)*np.nan if unknown else answer_votes(df), rule)
+
 def top_voted(
     df:pd.DataFrame,                # a catalogue
     min_votes:float|None=None,      # votes for the answer that a winner needs more than; None: `minimum_votes(df)`
@@ -308,23 +325,6 @@ def top_voted(
     expected = f'{min_votes:.0f} votes for the answer' + (' as expected' if lacks(df, 'counts') else '')
     return _top_table(df, best, shares, votes, f'Highest conditional fraction{wilsons} with more than {expected}')
 
-def _top_table(df, best, shares, votes, rule):
-    "The table of the galaxies `best` (class: index), with its rule."
-    answer = schema_of(df).answers.answer
-    row = lambda c, i: [answer[c], *df.loc[i, ['galaxy_id', 'path']], shares.loc[i, c], votes.loc[i, c]]
-    rows = {c: row(c, i) for c, i in best.items()}
-    columns = ['answer', 'galaxy_id', 'path', 'fraction', 'votes']
-    out = pd.DataFrame.from_dict(rows, orient='index', columns=columns).rename_axis('class').reindex(answer.index)
-    out.attrs['rule'] = rule
-    return out.assign(answer=answer)
-
-def _top_plain(df, unknown):
-    "The plain maximum of each cumulative fraction."
-    classes = schema_of(df).classes
-    best = {c: df[c].idxmax() for c in classes if c in df and df[c].notna().any()}
-    rule = 'Highest cumulative fraction, however few the votes' + (' (no votes are known)' if unknown else '')
-    return _top_table(df, best, df, df.reindex(columns=classes)*np.nan if unknown else answer_votes(df), rule)
-
 # %% ../nbs/00_exploration.ipynb #18f1d3d0
 def plot_top_voted(
     df:pd.DataFrame,                # a catalogue
@@ -346,6 +346,11 @@ def plot_top_voted(
     return fig
 
 # %% ../nbs/00_exploration.ipynb #750cf98b
+def _pairs(df, kind, min_votes, n_votes):
+    "The fractions that a pairwise statistic is made of."
+    if min_votes is None: min_votes = 10 if kind == 'conditional' else 0
+    return fractions(df, kind, min_votes, n_votes)[answer_order(schema_of(df))]
+
 def correlation(
     df:pd.DataFrame,            # a catalogue
     kind:str='cumulative',      # 'cumulative' or 'conditional'
@@ -357,11 +362,6 @@ def correlation(
     Raises `ValueError` where votes are needed and not known."""
     f = _pairs(df, kind, min_votes, n_votes)
     return f.corr(min_periods=min_galaxies if kind == 'conditional' else 2)
-
-def _pairs(df, kind, min_votes, n_votes):
-    "The fractions that a pairwise statistic is made of."
-    if min_votes is None: min_votes = 10 if kind == 'conditional' else 0
-    return fractions(df, kind, min_votes, n_votes)[answer_order(schema_of(df))]
 
 def galaxies_behind(
     df:pd.DataFrame,            # a catalogue

@@ -142,14 +142,14 @@ def masked_bce(
 # %% ../nbs/foundations/losses.ipynb #46b9172b
 def masked_cross_entropy(
     pred:torch.Tensor,      # (n, columns) shares that sum to 1
-    target:torch.Tensor,    # the same shape: 1 for the true label, 0 for the others; a row with a NaN is left out
+    target:torch.Tensor,    # the same shape: 1 for the true label, 0 for the others; NaN or no 1: the row is left out
     weight=None,            # (columns,) how much a galaxy of each label counts; None: all alike
     reduction:str='mean'    # as `known_mean` takes it
 )->torch.Tensor:            # scalar or (n,)
     "Cross-entropy of labels of which one is true, for the head softmax."
     w = 1. if weight is None else _factors(weight, pred)
     rows = -(target.nan_to_num()*w*pred.clamp(min=1e-9).log()).sum(1, keepdim=True)
-    return known_mean(rows, ~target.isnan().any(1, keepdim=True), None, reduction)
+    return known_mean(rows, target.sum(1, keepdim=True) > 0, None, reduction)       # NaN is not above 0
 
 # %% ../nbs/foundations/losses.ipynb #9c7012b9
 def conditional_mse(

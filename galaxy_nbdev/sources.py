@@ -4,21 +4,22 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'HART_KINDS', 'HART_KEYS', 'HART_TABLES', 'READERS', 'describe', 'needs', 'read_kaggle', 'read_hart16',
-           'campaign_of', 'read_gz2', 'read_hf', 'read_simulated', 'read_folder', 'read_plain', 'measure_cutout',
-           'compare_cutouts', 'far_off', 'reader_of', 'catalogue', 'default_survey']
+           'campaign_of', 'read_gz2', 'read_hf', 'read_simulated', 'read_folder', 'read_plain', 'reader_of',
+           'catalogue', 'default_survey']
 
 # %% ../nbs/foundations/sources.ipynb #16009ec5
-import hashlib, os, re, warnings
-from functools import lru_cache
+import os, re, warnings
 from pathlib import Path
 import numpy as np, pandas as pd
 from . import profile, simulate, sky
+from .cutouts import compare_cutouts, far_off, some_galaxies
 from .fetching import fetch        # the entry point of users: sources.fetch
 from .files import digest, lock, read_json
-from .images import in_parallel, is_picture, open_image, rgb_picture, split_path
+from .images import is_picture, split_path
 from .schema import (ANSWERS, CLASSES, COUNTS, GZ2, QUESTIONS, TOTALS, campaign_names, has_question,
                                  read_schema, to_cumulative)
 from .tables import TABLES, as_text, column_names, read_table, to_number
+from .task_tables import find_task_table, read_task_table
 
 # %% ../nbs/foundations/sources.ipynb #d4b03204
 KINDS = ('raw', 'weighted', 'debiased', 'truth', 'unknown')     # of vote fractions
@@ -61,7 +62,7 @@ def _finish(df, root, table, missing, source, kind, **attrs): # the catalogue
     df.attrs = {'source': 'simulated' if survey else source, 'kind': kind,
                 'name': name.name if root is not None else name.stem} | attrs
     if missing != 'keep': df = _with_images(df, table, missing)
-    return df.reset_index(drop=True)
+    return df.reset_index(drop=True).copy()     # in one piece: `astype` with a dict leaves each column by itself
 
 def _at(df, table, i): # str: the table and the row that the i-th galaxy stands in
     at = df.index[i]
@@ -521,78 +522,6 @@ def read_plain(
     note = {} if s is GZ2 else {'schema': s.note}
     return _finish(_in_order(t, s, rest=True), None, table, missing, source='table', kind=kind, **note)
 
-# %% ../nbs/foundations/sources.ipynb #aa647a53
-def _at_most(df, n): # DataFrame
-    "`n` galaxies that a hash of their ids chooses, in the catalogue's order."
-    if n is None or n >= len(df): return df
-    order = df.galaxy_id.map(lambda i: hashlib.sha256(i.encode()).hexdigest()).argsort()
-    return df.iloc[sorted(order[:n])].reset_index(drop=True)
-
-# %% ../nbs/foundations/sources.ipynb #713ab48d
-def measure_cutout(
-    im          # a PIL picture
-# sky and noise of a pixel in grey levels of 255, half-light radius in pixels (NaN: nothing above the sky)
-)->dict:
-    "Sky along the frame of a picture, and how large the galaxy in it appears."
-    a = np.asarray(rgb_picture(im), dtype='float32').mean(-1)
-    e = max(2, min(a.shape)//20)
-    frame = np.concatenate([a[:e].ravel(), a[-e:].ravel(), a[e:-e, :e].ravel(), a[e:-e, -e:].ravel()])
-    sky = np.median(frame); noise = 1.4826*np.median(np.abs(frame-sky))
-    y, x = np.ogrid[:a.shape[0], :a.shape[1]]
-    r = np.hypot(y-(a.shape[0]-1)/2, x-(a.shape[1]-1)/2).astype(int)
-    light = np.bincount(r.ravel(), np.where(a-sky > max(3*noise, 2), a-sky, 0).ravel())[:min(a.shape)//2].cumsum()
-    return {'sky': float(sky), 'noise': float(noise), 'radius': float(np.searchsorted(light, light[-1]/2))
-            if light[-1] > 0 else np.nan}
-
-# %% ../nbs/foundations/sources.ipynb #4ffb9ed2
-def compare_cutouts(
-    df:pd.DataFrame,                # a catalogue
-    like:pd.DataFrame|None=None,    # the survey to compare with, a catalogue; None: the simulated survey
-    sample:int=32                   # pictures of each that are measured
-)->pd.DataFrame:                    # rows sky (grey levels) and radius (pixels)
-    "Medians `here` and in the `survey`, its `low` and `high`, and whether `here` is outside of these: `far`."
-    here = _measure(_at_most(df, sample).path)
-    ref = _simulated_cutouts(sample) if like is None else _measure(_at_most(like, sample).path)
-    noise = 3*ref.noise.median()
-    t = pd.DataFrame({'here': here[['sky', 'radius']].median(), 'survey': ref[['sky', 'radius']].median(),
-                      'low': [ref.sky.median()-noise, ref.radius.quantile(.05)], 'high': [ref.sky.median()+noise,
-                                                                                          ref.radius.quantile(.95)]})
-    return t.assign(far=(t.here < t.low) | (t.here > t.high))
-
-# %% ../nbs/foundations/sources.ipynb #19035383
-def _measure(paths):
-    "`measure_cutout` of every file, NaN where it cannot be read."
-    return pd.DataFrame(list(in_parallel(_measure_file, list(paths), 0, 'measuring cutouts')),
-                        columns=['sky', 'noise', 'radius'])
-
-# %% ../nbs/foundations/sources.ipynb #8c94fe58
-def _measure_file(path):
-    try: return measure_cutout(open_image(path))
-    except (ValueError, FileNotFoundError): return {}
-
-# %% ../nbs/foundations/sources.ipynb #2c1785e5
-@lru_cache(maxsize=4)
-def _simulated_cutouts(sample):
-    "The same of galaxies of the simulated survey, drawn here."
-    drawn = list(sky.galaxies(sample, 0).itertuples())
-    return pd.DataFrame(list(in_parallel(lambda g: measure_cutout(sky.draw_galaxy(g)), drawn, 0,
-                                         'drawing galaxies to compare with')))
-
-# %% ../nbs/foundations/sources.ipynb #b12653e5
-def far_off(
-    t:pd.DataFrame  # as `compare_cutouts` gives it
-)->list:            # sentences, one a row that is far off
-    "What to say, and to do, about cutouts unlike the survey's."
-    crop, sky, radius = profile.current().crop, t.loc['sky'], t.loc['radius']
-    ratio = radius.here/radius.survey
-    better = max(1, round(crop*ratio)) if radius.here > 0 else None
-    said = {'sky': f'the sky of these cutouts is {sky.here:.0f} of 255, the survey\'s {sky.survey:.0f}: a network '
-                   'trained there will be misled; stretch the pictures alike, or train on them',
-            'radius': f'galaxies appear {ratio:.2g} times as large as the survey\'s (half of the light within '
-                      f'{radius.here:.0f} pixels, there {radius.survey:.0f}): crop={better} instead of {crop} shows '
-                      'them alike, where the pictures are that large'}
-    return [said[k] for k in t.index[t.far]]
-
 # %% ../nbs/foundations/sources.ipynb #e2e3fb18
 READERS = {**dict.fromkeys(HART_TABLES, read_hart16), 'training_solutions_rev1.csv': read_kaggle,
            '*_train_catalog.parquet': read_gz2, '*_test_catalog.parquet': read_gz2,
@@ -604,9 +533,10 @@ def reader_of(
 ):                  # the function that reads it, None where it is no data set of a known layout
     "Which reader a data set needs: by the table in its folder, else by its pictures."
     root = Path(root)
+    known = None if root.is_file() else next((r for f, r in READERS.items() if any(root.glob(f))), None)
+    if known or find_task_table(root): return known or read_task_table
     if root.is_file(): return read_plain if root.name.lower().endswith(TABLES) else None
-    known = next((r for f, r in READERS.items() if any(root.glob(f))), None)
-    return known or (read_folder if any(is_picture(p) for p in root.rglob('[!.]*')) else None)
+    return read_folder if any(is_picture(p) for p in root.rglob('[!.]*')) else None
 
 # %% ../nbs/foundations/sources.ipynb #7966ed3b
 def catalogue(
@@ -632,7 +562,7 @@ def catalogue(
     df = reader(root, missing=missing, **options)
     if kind not in (None, df.attrs['kind']):
         raise ValueError(f'kind {kind!r}: {root} has {df.attrs["kind"]} fractions only, leave kind out')
-    return _at_most(df, n)
+    return some_galaxies(df, n)
 
 # %% ../nbs/foundations/sources.ipynb #6e086ce9
 def default_survey(
