@@ -105,7 +105,7 @@ def predicting(df, views, batches, rounds):
                 ops_ratio=ops/bare_ops, waits=sum(count.waits.values()), us=took['ours']/batches*1e6,
                 bare_us=took['bare']/batches*1e6, ratio=took['ours']/took['bare'])
 
-def main(batches, rounds, out):
+def main(networks, batches, rounds, out):
     torch.set_num_threads(1)
     home = Path(os.environ['GALAXY_HOME'])
     df = sources.catalogue(simulate_survey(200, 1, home/'survey', layout='simulated'))
@@ -113,14 +113,15 @@ def main(batches, rounds, out):
     def keep(part, row):
         results.keep({'part': part} | before | row, out, ('part', 'network', 'bf16', 'views'))
         print(part, {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
-    for network in NETWORKS:
+    for network in networks:
         for bf16 in (False, True): keep('step', step(df, network, bf16, batches, rounds))
     for views in (1, 8): keep('predict', predicting(df, views, batches, rounds))
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument('--networks', nargs='+', default=list(NETWORKS)[:2], choices=list(NETWORKS))
     ap.add_argument('--batches', type=int, default=100, help='in an epoch')
     ap.add_argument('--rounds', type=int, default=9, help='epochs of each side')
     ap.add_argument('--out', type=Path, default='overhead')
     a = ap.parse_args()
-    main(a.batches, a.rounds, a.out)
+    main(a.networks, a.batches, a.rounds, a.out)

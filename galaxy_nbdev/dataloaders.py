@@ -103,33 +103,6 @@ def read_batches(
     if device.type == 'cpu' or workers: yield from from_disk
     else: yield from ahead(tuple(on_device(t, device) for t in b) for b in from_disk)
 
-# %% ../nbs/02_dataloaders.ipynb #63186f32
-def pixel_stats(
-    df:pd.DataFrame,    # a catalogue
-    store=None,         # its image store; None: the files are read
-    crop:int|None=212,  # pixels
-    size:int=64,        # pixels
-    n:int=512           # galaxies that are enough
-)->tuple:               # two lists of three floats: mean and standard deviation of R, G, B in [0, 1]
-    "Mean and spread of the pixels of the first `n` galaxies."
-    df = df.head(n)
-    x = store.images[images.store_rows(store, df.galaxy_id)] if store is not None else \
-        np.stack([np.asarray(images.open_crop(p, crop, size)) for p in df.path])
-    x = x.reshape(-1, 3)/255
-    return x.mean(0).round(4).tolist(), x.std(0).round(4).tolist()
-
-# %% ../nbs/02_dataloaders.ipynb #9778f117
-class GalaxyNormalize(Normalize):
-    "fastai's `Normalize`, in the batch's own memory: by now the batch is a copy, and two passes over it are saved."
-    def encodes(self, x:TensorImage): return self.normalised(x.as_subclass(torch.Tensor))
-
-    def normalised(self, x):
-        "Plain pixels, normalised in place."
-        if getattr(self, 'factor', self.std).device != x.device or not hasattr(self, 'factor'):
-            self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
-            self.factor = 1/self.std
-        return x.sub_(self.mean).mul_(self.factor)
-
 # %% ../nbs/02_dataloaders.ipynb #72d7d4c3
 @patch
 def obstacle(self:GalaxyDL)->str|None: # None: there is none
@@ -185,6 +158,33 @@ def plain_batches(self:GalaxyDL,
         if layout: x = x.contiguous(memory_format=layout)
         yield from zip(*[t.split(sizes) for t in (x, *ys)]) if len(sizes) > 1 else [(x, *ys)]
 
+# %% ../nbs/02_dataloaders.ipynb #63186f32
+def pixel_stats(
+    df:pd.DataFrame,    # a catalogue
+    store=None,         # its image store; None: the files are read
+    crop:int|None=212,  # pixels
+    size:int=64,        # pixels
+    n:int=512           # galaxies that are enough
+)->tuple:               # two lists of three floats: mean and standard deviation of R, G, B in [0, 1]
+    "Mean and spread of the pixels of the first `n` galaxies."
+    df = df.head(n)
+    x = store.images[images.store_rows(store, df.galaxy_id)] if store is not None else \
+        np.stack([np.asarray(images.open_crop(p, crop, size)) for p in df.path])
+    x = x.reshape(-1, 3)/255
+    return x.mean(0).round(4).tolist(), x.std(0).round(4).tolist()
+
+# %% ../nbs/02_dataloaders.ipynb #9778f117
+class GalaxyNormalize(Normalize):
+    "fastai's `Normalize`, in the batch's own memory: by now the batch is a copy, and two passes over it are saved."
+    def encodes(self, x:TensorImage): return self.normalised(x.as_subclass(torch.Tensor))
+
+    def normalised(self, x):
+        "Plain pixels, normalised in place."
+        if getattr(self, 'factor', self.std).device != x.device or not hasattr(self, 'factor'):
+            self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
+            self.factor = 1/self.std
+        return x.sub_(self.mean).mul_(self.factor)
+
 # %% ../nbs/02_dataloaders.ipynb #0f8c2827
 def galaxy_block(
     vocab=CLASSES,      # columns of the targets
@@ -216,7 +216,6 @@ def _store(df, source, dest, crop, size):
         warnings.warn(f'no room for an image store of {len(df)*size*size*3/1e6:,.0f} MB ({e}): the loaders open the '
                       f'files instead, which is slower')
 
-# %% ../nbs/02_dataloaders.ipynb #5b308889
 def data_hash(
     df:pd.DataFrame,    # a catalogue
     vocab=()            # columns of labels besides the campaign's classes, binarised ones for example
@@ -232,7 +231,6 @@ def data_hash(
 class GalaxyDataLoaders(DataLoaders):
     """fastai's `DataLoaders` for galaxies: `train` and `valid`; a test part is reached through `prediction.predict`
     alone."""
-    n_inp = 1       # pictures are all that a network is given
     @classmethod
     def from_catalogue(cls,
         df:pd.DataFrame,        # a catalogue
@@ -277,6 +275,8 @@ def labels(self:GalaxyDataLoaders)->str: # as `label_kind`
     "What the loaders' targets are."
     return label_kind(pd.concat([dl.dataset.items[list(self.vocab)] for dl in self.loaders[:2]]))
 
+GalaxyDataLoaders.n_inp = 1     # pictures are all that a network is given
+
 @patch
 def _note(self:GalaxyDataLoaders, split, attrs, crop, size, stats):
     "What predictions and runs need to know of the galaxies behind the loaders."
@@ -288,7 +288,6 @@ def new_empty(self:GalaxyDataLoaders)->DataLoaders: # of no galaxies, with split
     "Loaders without galaxies, as `Learner.export` keeps them."
     return DataLoaders.new_empty(self)._note(self.split, self.attrs, self.crop, self.size, self.stats)
 
-# %% ../nbs/02_dataloaders.ipynb #3474f147
 @patch
 def test_dl(self:GalaxyDataLoaders,
     test_items,             # a catalogue, or a list of paths, rows, pictures or arrays

@@ -305,10 +305,9 @@ class TrainingLog(Callback):
     def before_validate(self): self.validated = True        # never called where a callback has cancelled it before
 
     def after_batch(self):
-        learn = self.learn
-        if not learn.training: return
-        self.losses.append(learn.loss.detach() if learn.loss.requires_grad else learn.loss)
-        self.sizes.append(len(learn.xb[0]))
+        if not self.learn.training: return
+        self.losses.append(self.learn.loss.detach())
+        self.sizes.append(len(self.learn.xb[0]))
 
     def after_fit(self):
         "fastai draws the recorded losses, also those of `lr_find`, as they lie: on the CPU."

@@ -151,6 +151,7 @@ class StepBatches(GetAttr):
     def __len__(self): return len(self.dl)
     def __iter__(self): return iter(self.batches())
 
+# %% ../nbs/foundations/steps.ipynb #527bed0e
 class PlainScheduler(ParamScheduler):
     "fastai's `ParamScheduler`, with plain schedules and fewer look-ups."
     name = 'param_scheduler'
@@ -170,7 +171,7 @@ class PlainTensors(CastToTensor):
     "fastai's `CastToTensor`; a fit takes plain tensors from the loader where it can, and has a `PlainScheduler`."
     def before_fit(self):
         for cb in self.learn.cbs:
-            if type(cb) is ParamScheduler: cb.__class__ = PlainScheduler     # fastai makes it anew for each fit
+            if type(cb) is ParamScheduler: object.__setattr__(cb, '__class__', PlainScheduler)   # a fit's own
 
     def before_train(self):
         dl, layout = self.learn.dl, torch.channels_last if self.learn._grab_cbs(ChannelsLast) else None
@@ -224,7 +225,7 @@ class like_gpu(TorchDispatchMode):
 
 # %% ../nbs/foundations/steps.ipynb #0af56fa8
 class counted(TorchDispatchMode):
-    "Within it, operations are counted: `.total` of those that compute, `.waits` of those that read a number, `.ops` each."
+    "Within it, operations are counted: `total` of those that compute, `waits` of those that read a number; `ops` all."
     def __enter__(self):
         self.ops = Counter()
         return super().__enter__()
@@ -234,7 +235,7 @@ class counted(TorchDispatchMode):
         return f(*args, **kwargs or {})
 
     @property
-    def total(self): return sum(n for f, n in self.ops.items() if not f.is_view)
+    def total(self): return sum(n for f, n in self.ops.items() if f.namespace == 'aten' and not f.is_view)
 
     @property
     def waits(self): return {str(f): n for f, n in self.ops.items() if f._schema.name.split('::')[1] in WAITING}
