@@ -1,5 +1,5 @@
 "`make run`: executes all notebooks; leaves their pages and one front page in _report/; prints the table of models."
-import html, re, sys, tempfile
+import html, numbers, re, sys, tempfile
 from pathlib import Path
 import nbformat
 from filelock import Timeout
@@ -52,17 +52,27 @@ def report_page(name, nb, names, folder):
     if warned: print(f'\n{name}: pandoc warns: {warned}', file=sys.stderr)
     write_text((folder/name).with_suffix('.html'), text)
 
+DIGITS = {'over_floor': 2, 'accuracy': 3, 'volunteers': 1, 'minutes': 1}      # after the point; of other numbers 4
+HEADS = {'over_floor': 'RMSE / floor', 'rmse': 'RMSE', 'rmse_train': 'RMSE in training', 'mae': 'MAE'}
+
 def models(table):
-    "The table of models as HTML that fits a page: a column that says the same of every row becomes a note."
-    same = [c for c in table.columns if c != 'model' and len(table) > 1 and table[c].astype(str).nunique() == 1]
-    constant = ', '.join(f'{c} {table[c].iloc[0]}' for c in same if table[c].iloc[0] != '')
+    "The table of models as HTML that fits a page: a column that says one thing becomes a note, low and high are one."
+    if {'low', 'high'} <= set(table):
+        ends = [f'{a:.4f} to {b:.4f}' if a != '' else '' for a, b in zip(table.low, table.high)]
+        table = table.assign(low=ends).rename(columns={'low': '95 % interval'}).drop(columns='high')
+    only = {c: {str(v) for v in table[c] if v != ''} for c in table.columns[1:]}
+    same = [c for c in only if len(table) > 1 and len(only[c]) < 2]
+    constant = ', '.join(f'{c} {next(iter(only[c]))}' for c in same if only[c])
     shown = table.drop(columns=same)
-    said = lambda v: f'{v:.4f}' if isinstance(v, float) else html.escape(str(v))
-    cells = lambda row: ''.join(f'<td data-label="{html.escape(str(c))}">{said(v)}</td>' for c, v in row.items())
+    head = lambda c: html.escape(HEADS.get(c, str(c).replace('_', ' ')))
+    def said(c, v):
+        if isinstance(v, float): return f'{v:.{DIGITS.get(c, 4)}f}'
+        return f'{v:,}' if isinstance(v, numbers.Integral) else html.escape(str(v))
+    cells = lambda row: ''.join(f'<td data-label="{head(c)}">{said(c, v)}</td>' for c, v in row.items())
     rows = ''.join(f'<tr>{cells(row)}</tr>' for _, row in shown.iterrows())
-    head = ''.join(f'<th>{html.escape(str(c))}</th>' for c in shown)
-    note = f'<p>The same for all: {html.escape(constant)}.</p>' if constant else ''
-    return f'<h2>Models</h2><div class="cell"><table class="wide"><tr>{head}</tr>{rows}</table></div>{note}'
+    head_row = ''.join(f'<th>{head(c)}</th>' for c in shown)
+    note = f'<p>The same in all rows that have it: {html.escape(constant)}.</p>' if constant else ''
+    return f'<h2>Models</h2><div class="cell"><table class="wide"><tr>{head_row}</tr>{rows}</table></div>{note}'
 
 def front_page(settings, times, pictures, table=None):
     "Write _report/index.html: what was run, the table of models once it is there, key figures, links to all pages."
@@ -73,7 +83,7 @@ def front_page(settings, times, pictures, table=None):
     top = f'<div class="figures">{"".join(shown)}</div>' if shown else ''
     write_text(REPORT/'index.html', f'''<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>galaxy_nbdev</title>{STYLE}</head>
-<body><h1>galaxy_nbdev</h1><p>{settings._repr_html_()}</p>{below}{top}
+<body class="front"><h1>galaxy_nbdev</h1><p>{settings._repr_html_()}</p>{below}{top}
 <h2>Notebooks</h2><div class="cell"><table><tr><th>notebook</th><th>executed in</th></tr>{rows}</table></div>
 </body></html>''')
 

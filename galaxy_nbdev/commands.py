@@ -6,7 +6,7 @@
 __all__ = ['galaxy_simulate', 'galaxy_clean', 'galaxy_train', 'galaxy_predict', 'galaxy_fetch']
 
 # %% ../nbs/foundations/commands.ipynb #0bbc1f71
-import json, os, signal, sys, threading
+import json, os, signal, sys, threading, warnings
 from contextlib import contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
@@ -18,12 +18,19 @@ def _command(f):
     @wraps(f)
     def run(*args, **kwargs):
         try:
-            with _signals(): f(*args, **kwargs)
+            with _signals(), _one_line(f.__name__): f(*args, **kwargs)
         except _Stopped as e:
             print(f'{f.__name__}: stopped; give the same command again to go on', file=sys.stderr)
             raise SystemExit(128+e.number) from None
         except (ValueError, OSError, ImportError) as e: raise SystemExit(f'{f.__name__}: {_told(e)}') from e
+        except RuntimeError as e:
+            if 'torchvision::' not in str(e): raise
+            raise SystemExit(f'{f.__name__}: {_MISFIT}') from None
     return call_parse(run)
+
+_MISFIT = ('torchvision was built for another torch than the one installed (a CPU and a CUDA package do not fit): '
+           'install both from one place, for a CPU by pip install --force-reinstall torch torchvision '
+           '--index-url https://download.pytorch.org/whl/cpu')
 
 class _Stopped(KeyboardInterrupt):
     def __init__(self, number): self.number = number
@@ -42,6 +49,18 @@ def _signals():
     finally:
         for s, handler in before.items():
             if signal.getsignal(s) is stop: signal.signal(s, handler)
+
+# %% ../nbs/foundations/commands.ipynb #31b8785b
+@contextmanager
+def _one_line(name):
+    "Warnings for users in one line each, without the place in the code; others as they are."
+    with warnings.catch_warnings():
+        plain = warnings.showwarning
+        def show(words, kind, *where, **more):
+            if kind is UserWarning: print(f'{name}: {" ".join(str(words).split())}', file=sys.stderr)
+            else: plain(words, kind, *where, **more)
+        warnings.showwarning = show
+        yield
 
 def _told(e): # str
     "An error in one line; where it is the home of what is generated that may not be written, with the remedy."

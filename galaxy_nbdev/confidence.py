@@ -11,7 +11,8 @@ __all__ = ['pit', 'interval_coverage', 'spread_of', 'with_spread', 'conformal_le
 import zlib
 import numpy as np, pandas as pd
 from scipy.optimize import minimize_scalar
-from .metrics import paired_by_id, question_shares, voters_of, votes_cast, _by_id, _in_order, _mean, _whole
+from .metrics import enough_asked, paired_by_id, question_shares, voters_of, votes_cast
+from .metrics import _by_id, _in_order, _mean, _whole
 from .schema import numbers, schema_of, to_conditional
 
 # %% ../nbs/foundations/confidence.ipynb #cc03c206
@@ -158,29 +159,46 @@ def interval_widths(
     pred:pd.DataFrame,          # galaxy_id and predicted fractions, of galaxies that were not trained on
     df:pd.DataFrame,            # their catalogue, with votes
     level:float=.9,             # share of the volunteers' fractions that the intervals shall hold
-    n_votes:float|None=None     # volunteers a galaxy where the catalogue has no `n_votes`
-)->pd.DataFrame:                # by question number: width, spread, votes (median; NaN: unknown), galaxies
-    """How far the volunteers' fractions lie from the predicted ones; raises `ValueError` for a level that is none, or
-    tables that cannot be paired."""
+    n_votes:float|None=None,    # volunteers a galaxy where the catalogue has no `n_votes`
+    least:int=19                # galaxies in a class: of 19 the 18th error holds 90 % of new ones
+)->pd.DataFrame:                # by number and least reach: width, spread, votes (median; NaN: unknown), galaxies
+    """How far the volunteers' fractions lie from the predicted ones, in classes of the predicted reach; raises
+    `ValueError` for a level that is none, or tables that cannot be paired."""
     if not 0 < level < 1: raise ValueError(f'level={level!r}: give a number between 0 and 1, without both')
     p, y = paired_by_id(pred, df)
-    votes = voters_of(_in_order(df, p), n_votes)
-    rows = [_width_of(p[q.classes], y[q.classes], votes[q.number].to_numpy(), level) for q in _whole(p)]
-    out = pd.DataFrame(rows, pd.Index([q.number for q in _whole(p)], name='number'),
-                       ['width', 'spread', 'votes', 'galaxies'])
+    votes, rows = voters_of(_in_order(df, p), n_votes), {}
+    for q in _whole(p):
+        f, v, n = p[q.classes], y[q.classes], votes[q.number].to_numpy()
+        edges = _edges(_reach(f)[v.notna().any(axis=1)], least)
+        at = _class_of(edges, f)
+        rows |= {(q.number, e): _width_of(f[at == k], v[at == k], n[at == k], level) for k, e in enumerate(edges)}
+    of = pd.MultiIndex.from_tuples(rows, names=['number', 'reach'])
+    out = pd.DataFrame(list(rows.values()), of, ['width', 'spread', 'votes', 'galaxies'])
     out.attrs = {'level': level}
     return out
 
-def _scale(p): return p*(1-p)+.003      # no interval is a point, even about 0 and 1
+def _reach(f): return f.sum(axis=1).to_numpy('float64').round(3)    # of the volunteers, who answer this question
+
+def _class_of(edges, f): return (np.searchsorted(edges, _reach(f), 'right')-1).clip(min=0)
+
+def _edges(reach, least):
+    "The least reach of each class: all galaxies, their upper half, the upper half of this one ..."
+    middle = float(np.median(reach)) if len(reach) else 0.
+    upper = reach[reach >= middle]
+    if min(len(upper), len(reach)-len(upper)) < least: return [0.]
+    return [0., *(e for e in (middle, *_edges(upper, least)) if e)]
+
+# %% ../nbs/foundations/confidence.ipynb #b0731683
+def _scale(p): return p*(1-p)+.003
 
 def _width_of(p, y, n, level):
-    "One question's row."
+    "One class's row."
     p, e = p.to_numpy('float64'), (p-y).to_numpy('float64')
     noise = np.repeat(np.nan_to_num(1/np.maximum(n, 1.))[:, None], p.shape[1], 1)
     known, m = ~np.isnan(e), int((~np.isnan(e)).any(axis=1).sum())      # galaxies, not answers, are independent
     e, noise, scale = e[known], noise[known], _scale(p[known])
     spread = max(1e-4, ((e**2).sum()-(scale*noise).sum())/scale.sum()) if m else 1.
-    rank = np.ceil((m+1)*level)/m if m else 2.
+    rank = (m+1)*level/m if m else 2.       # rounded up to a whole one of all answers' errors
     far = np.abs(e)/np.sqrt(scale*(spread+noise))
     width = np.inf if rank > 1 else np.quantile(far, rank, method='inverted_cdf')
     return [float(width), float(spread), float(np.nanmedian(n)) if not np.isnan(n).all() else np.nan, m]
@@ -196,8 +214,9 @@ def with_intervals(
     p.attrs = pred.attrs
     for q in _whole(p):
         if q.number not in widths.index: continue
-        width, spread, votes, _ = widths.loc[q.number]
-        f, given = numbers(p, q.classes), np.reshape(votes if n_votes is None else n_votes, (-1, 1))
+        f, of = numbers(p, q.classes), widths.loc[q.number]
+        width, spread, votes, _ = of.to_numpy()[_class_of(of.index, f)].T[..., None]
+        given = votes if n_votes is None else np.reshape(n_votes, (-1, 1))
         half = width*np.sqrt(_scale(f.to_numpy())*(spread+np.nan_to_num(1/given)))
         half = pd.DataFrame(half, f.index, f.columns)
         for c in q.classes: ends |= {f'{c}_low': (f[c]-half[c]).clip(0, 1), f'{c}_high': (f[c]+half[c]).clip(0, 1)}
@@ -211,17 +230,18 @@ def with_intervals(
 # %% ../nbs/foundations/confidence.ipynb #a44e7b7e
 def interval_hits(
     pred:pd.DataFrame,      # as `with_intervals` gives them
-    df:pd.DataFrame         # a catalogue with the same galaxies, none of which the widths were measured on
+    df:pd.DataFrame,        # a catalogue with the same galaxies, none of which the widths were measured on
+    asked:bool=False        # True: only galaxies of which half the volunteers, or ten, reached the question
 )->pd.DataFrame:            # by question number, and overall: n (fractions), covered
     "What share of the volunteers' fractions the intervals hold; raises as `paired_by_id`."
     p, y = paired_by_id(pred, df)
-    ends = _by_id(pred, 'predictions').loc[p.index]
-    inside = {}
+    ends, ask = _by_id(pred, 'predictions').loc[p.index], enough_asked(_in_order(df, p)).to_numpy() | (not asked)
+    number, inside = [q.number for q in schema_of(df).questions], {}
     for q in _whole(p):
         if f'{q.classes[0]}_low' not in ends: continue
         f = y[q.classes].to_numpy()
         low, high = (ends[[f'{c}_{w}' for c in q.classes]].to_numpy() for w in ('low', 'high'))
-        inside[q.number] = ((low-1e-6 <= f) & (f <= high+1e-6))[~np.isnan(f)]
+        inside[q.number] = ((low-1e-6 <= f) & (f <= high+1e-6))[~np.isnan(f) & ask[:, [number.index(q.number)]]]
     inside['overall'] = np.concatenate([*inside.values(), []])
     return pd.DataFrame({k: {'n': len(x), 'covered': _mean(x*1.)} for k, x in inside.items()}).T.astype({'n': int})
 
@@ -249,7 +269,8 @@ def widths_note(
     "Widths as a run keeps them; what is unknown is None."
     plain = lambda v: None if not np.isfinite(v) else float(v)
     columns = {c: list(map(plain, widths[c])) for c in widths}
-    return {'level': widths.attrs['level'], 'number': widths.index.tolist()} | columns
+    of = {name: widths.index.get_level_values(name).tolist() for name in ('number', 'reach')}
+    return {'level': widths.attrs['level']} | of | columns
 
 def kept_widths(
     note:dict           # as `widths_note` gives it
@@ -257,8 +278,10 @@ def kept_widths(
     "Widths that a run has kept; raises `ValueError` where the note is none."
     columns = ['width', 'spread', 'votes', 'galaxies']
     try:
-        out = pd.DataFrame({c: note[c] for c in columns}, pd.Index(note['number'], name='number'), dtype='float64')
+        reach = pd.Index(note.get('reach', [0.]*len(note['number'])), dtype='float64')      # older runs have one class
+        of = pd.MultiIndex.from_arrays([note['number'], reach], names=['number', 'reach'])
+        out = pd.DataFrame({c: note[c] for c in columns}, of, dtype='float64')
         out.attrs = {'level': float(note['level'])}
-    except (KeyError, TypeError, ValueError) as e:
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise ValueError(f'these are no widths of intervals ({str(e)[:80]}): use those of interval_widths') from None
-    return out.assign(width=out.width.fillna(np.inf), galaxies=out.galaxies.astype(int))
+    return out.assign(width=out.width.fillna(np.inf), galaxies=out.galaxies.astype(int)).sort_index()

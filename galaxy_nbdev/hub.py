@@ -81,6 +81,7 @@ def fetch_repository(
     for f in files[1:]: hub_file(same, f, instead=instead)
     return first.parent
 
+# %% ../nbs/foundations/hub.ipynb #0c9fcd55
 def push_folder(
     folder:str|Path,        # whose files are sent, all of them
     repository:str,         # 'owner/name'; made where it is not there

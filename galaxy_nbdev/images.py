@@ -271,7 +271,7 @@ def crop_resize(
     if crop:
         if min(im.size) < crop:
             raise ValueError(f'a picture of {im.width} x {im.height} pixels is smaller than the crop of {crop}: give '
-                             f'a smaller crop, or None for all of it')
+                             f'{min(im.size)} or less (--crop {min(im.size)}), or None for all of it')
         x, y = (im.width-crop)//2, (im.height-crop)//2
         im = im.crop((x, y, x+crop, y+crop))
     return im.resize((size, size), Image.LANCZOS) if size and im.size != (size, size) else im

@@ -58,6 +58,6 @@ def told_novelty(
     if not far.any(): return f'all {len(far):,} pictures look like those that the network was trained on'
     most = novelty.unlike[far].mode().iloc[0]
     guess = 'take their fractions as a guess, and their intervals as too narrow'
-    advice = guess if far.mean() > .1 else 'look at these'
-    return (f'{far.sum():,} of {len(far):,} pictures are unlike those that the network was trained on (distance up to '
-            f'{novelty.distance.max():.1f}, where 99 % of these stay below 1), most of all in their {most}: {advice}')
+    advice = guess if far.mean() > .1 else 'look at those with a distance above 1'
+    return (f'unlike the pictures that the network was trained on: {far.sum():,} of {len(far):,} (distance up to '
+            f'{novelty.distance.max():.2f}, where 99 % of the training stay below 1), most of all in {most}: {advice}')

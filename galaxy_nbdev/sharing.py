@@ -258,11 +258,13 @@ def model_card(
                               'highest rate', 'batch', 'seed', 'minutes', 'device', 'galaxy_nbdev', 'commit'],
                               name='recipe'))
     data, folds = s['data'], _folds(run)
-    about = {'settings': s, 'scores': result.overall.reindex(['rmse', 'mae', 'accuracy', 'f1']).dropna().to_dict()}
+    labels = _label_text(s['vocab'], result)
+    scores = result.overall.reindex(['rmse', 'mae', 'accuracy', 'f1']).dropna().to_dict()
+    about = {'settings': s, 'labels': labels, 'scores': scores}
     return ModelCard(f'{s["recipe"]} on {data["name"]}', about=about, sections={
         'Data': f'{data["name"]} (source {data["source"]}, {data["kind"]} votes, hash {data["data"]}): '
                 f'{m["n_train"]:,} galaxies trained on, {m["n_valid"]:,} held out by split {s["split"]}.',
-        'Labels': _label_text(s['vocab'], result), 'Recipe': recipe,
+        'Labels': f'{labels}. {result.name}.', 'Recipe': recipe,
         'Scores': result.intervals.dropna(subset='value'), **_by_label(result),
         **({'Intervals of 90 %': _intervals(pred, df)} if 'intervals' in m else {}),
         **({'Scores by fold': by_fold(folds, df)} if len(folds) > 1 else {}),
@@ -297,7 +299,7 @@ def _label_text(vocab, s):
     named = ', '.join(vocab[:8])+(f' and {len(vocab)-8} more' if len(vocab) > 8 else '')
     what = {'fractions': 'fractions from 0 to 1', 'yes or no': 'a yes or no each', 'one of k': 'one class of these'}
     tree = 'cumulative vote fractions of the decision tree'
-    return f'{named}: {what[s.kind] if isinstance(s, LabelScore) else tree}. {s.name}.'
+    return f'{named}: {what[s.kind] if isinstance(s, LabelScore) else tree}'
 
 def _by_label(s):
     "The section of single questions, or of single labels."
@@ -329,11 +331,11 @@ def _limits(df, s):
 def hub_header(
     card:ModelCard  # made by `model_card`
 ):                  # `huggingface_hub.ModelCardData`
-    "What the Hub wants to know of a model: licence, data set, library, and the scores held out."
+    "What the Hub wants to know of a model: licence, data set, library, what it answers, and the scores held out."
     from huggingface_hub import EvalResult, ModelCardData
     s = card.about['settings']
     data, encoder = s['data'], s['arch'].startswith('galaxy_nbdev.encoders')
-    of = dict(task_type='image-classification', task_name='vote fractions', dataset_type=data['source'],
+    of = dict(task_type='image-classification', task_name=card.about['labels'], dataset_type=data['source'],
               dataset_name=data['name'], dataset_config=data['kind'], dataset_split=f'held out by {s["split"]}')
     scores = [EvalResult(**of, metric_type=k, metric_value=round(v, 6)) for k, v in card.about['scores'].items()]
     licence = _HUB_LICENCE.get(data['source'], {'license': 'other', 'license_name': 'see-the-card'})
