@@ -118,6 +118,11 @@ class GalaxyBrowser(Pages):
         return self.df.iloc[self._kept].reset_index(drop=True)
 
     @property
+    def _chosen(self): # list: the question chosen; empty where the catalogue has no votes
+        number = self.question.value
+        return [] if number is None else [self.schema.question(number)]
+
+    @property
     def shown(self)->np.ndarray: # positions of the galaxies on this page
         return self.found[self.page*self.per_page:(self.page+1)*self.per_page]
 
@@ -164,8 +169,7 @@ def _widgets(self:GalaxyBrowser):
 @patch
 def _answers(self:GalaxyBrowser):
     "The answers of the question chosen."
-    q = self.schema.question(self.question.value)
-    return list(zip(q.answers, q.classes))
+    return [pair for q in self._chosen for pair in zip(q.answers, q.classes)]
 
 # %% ../nbs/foundations/browser.ipynb #3f5c0e94
 @patch
@@ -179,8 +183,9 @@ def _ask(self:GalaxyBrowser):
 def _filter(self:GalaxyBrowser):
     "Find the galaxies that the controls ask for, and show the first page."
     votes = None if self.votes is None else self.votes[self.question.value].to_numpy()
-    self.found = find_galaxies(self.shares[self.answer.value].to_numpy(), votes, *self.range.value, self.least.value,
-                               self.sort.value)
+    limits = *self.range.value, self.least.value, self.sort.value
+    self.found = (find_galaxies(self.shares[self.answer.value].to_numpy(), votes, *limits) if self._chosen
+                  else np.arange(len(self.df)))         # without votes: all, in the catalogue's order
     self.page = 0
     self._draw()
 
@@ -235,11 +240,11 @@ def _rule(self:GalaxyBrowser, k, i):
 @patch
 def _draw(self:GalaxyBrowser):
     "Show the galaxies of this page."
-    q, rules = self.schema.question(self.question.value), []
+    rules = []
     for k, (picture, bars) in enumerate(zip(self.pictures, self.bars)):
         there = k < len(self.shown)
         picture.layout.visibility = 'visible' if there else 'hidden'
-        bars.value = vote_bars(self.shares.iloc[self.shown[k]], [q], self.size//3) if there else ''
+        bars.value = vote_bars(self.shares.iloc[self.shown[k]], self._chosen, self.size//3) if there else ''
         picture.tooltip = str(self.df.galaxy_id[self.shown[k]]) if there else ''
         if there: rules.append(self._rule(k, int(self.shown[k])))
     self.css.value = f'<style>{" ".join(rules)}</style>'
@@ -260,10 +265,11 @@ def figure(self:GalaxyBrowser)->plt.Figure: # the pictures of this page with the
                             FigureClass=Sheet)
     for ax, i in zip(axs, self.shown):
         show_galaxy(ax, self.df.path[i], thumbnail)
-        ax.set_title(f'{literal(self.df.galaxy_id[i])}\n{self.shares[self.answer.value][i]:.2f}', fontsize=7, pad=2)
+        share = f'{self.shares[self.answer.value][i]:.2f}' if self._chosen else ''
+        ax.set_title(f'{literal(self.df.galaxy_id[i])}\n{share}', fontsize=7, pad=2)
     if not len(self.shown): axs[0].set_axis_off()
-    words = answer_words(self.schema)[self.answer.value]
-    fig.suptitle(f'{words}, {self.sort.value}: page {self.page+1} of {self.pages}, {data_title(self.df)}')
+    words = f'{answer_words(self.schema)[self.answer.value]}, {self.sort.value}' if self._chosen else 'no votes'
+    fig.suptitle(f'{words}: page {self.page+1} of {self.pages}, {data_title(self.df)}')
     return fig
 
 # %% ../nbs/foundations/browser.ipynb #c5354660

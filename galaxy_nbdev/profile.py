@@ -61,7 +61,7 @@ def home()->Path: # absolute path
 # %% ../nbs/foundations/profile.ipynb #f9b65d7d
 def _needs(lines):
     "What a cell needs and this machine lacks; '' where it can run."
-    marks = {word for line in lines if line.startswith('#|') for word in line[2:].split()}
+    marks = {line[2:].strip() for line in lines if line.startswith('#|')}
     if 'real' in marks and not os.environ.get('GALAXY_SHARED'):
         return 'real galaxies (GALAXY_SHARED names their folder)'
     if 'gpu' not in marks: return ''
