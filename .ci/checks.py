@@ -55,6 +55,11 @@ def house_rules():
     need(not broken+over, '\n'.join(broken+over))
     print(f'      {said}', flush=True)
 
+def table_of_models():
+    "the report's table of models fits its page"
+    from report import test
+    test()
+
 def imports_run_one_way():
     "no circle of imports in .ci, galaxy_nbdev or benchmarks; modules import only from those above them"
     rooms.test()
@@ -252,8 +257,8 @@ def degenerate():
     "no function that takes a catalogue leaks an error that is none of ours, whatever is wrong with the catalogue"
     python('benchmarks/degenerate.py')
 
-QUICK = [in_sync, imports_run_one_way, house_rules, stored_outputs, dependencies, badges_fit, readme, messages,
-         site_quickly, quick_import,
+QUICK = [in_sync, imports_run_one_way, house_rules, table_of_models, stored_outputs, dependencies, badges_fit, readme,
+         messages, site_quickly, quick_import,
          survey, environment, wheel, installed]
 SLOW = [survey, page_of_messages, site, from_the_repository, degenerate, report,
         browser]      # what needs a browser, a network or patience joins these

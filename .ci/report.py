@@ -1,7 +1,7 @@
 "`make run`: executes all notebooks; leaves their pages and one front page in _report/; prints the table of models."
 import html, numbers, re, sys, tempfile
 from pathlib import Path
-import nbformat
+import nbformat, pandas as pd
 from filelock import Timeout
 from nbdev.serve_drv import exec_nb
 import gallery
@@ -73,6 +73,16 @@ def models(table):
     head_row = ''.join(f'<th>{head(c)}</th>' for c in shown)
     note = f'<p>The same in all rows that have it: {html.escape(constant)}.</p>' if constant else ''
     return f'<h2>Models</h2><div class="cell"><table class="wide"><tr>{head_row}</tr>{rows}</table></div>{note}'
+
+def test():
+    "The table of models says what it must in as few columns as it can."
+    columns = {'model': ['a <b>', 'b', 'zeros'], 'rmse': [.12345, .2, .5], 'low': [.1, .1, .4], 'high': [.2, .3, .6],
+               'over_floor': [2.681, 2.9, 3.], 'parameters': [1234567, 8, ''], 'device': ['cpu', 'cpu', '']}
+    table = pd.DataFrame(columns, dtype=object)
+    said = models(table)
+    for words in ('a &lt;b&gt;', '0.1235', '0.1000 to 0.2000', '<th>RMSE / floor</th>', '>2.68<', '>1,234,567<'):
+        assert words in said, (words, said)
+    assert said.count('<th>') == 5 and 'have it: device cpu.' in said and '<th>device' not in said, said
 
 def front_page(settings, times, pictures, table=None):
     "Write _report/index.html: what was run, the table of models once it is there, key figures, links to all pages."

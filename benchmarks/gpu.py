@@ -74,7 +74,7 @@ def augment(x):
                       align_corners=False)
     return x*(.8+.4*u(n, 1, 1, 1))
 
-def bare(dls, arch, settings):
+def bare(dls, arch, settings, bf16=True):
     "A loop that anybody writes: everything on the card, bfloat16, channels last, fused AdamW; a function of one epoch."
     net = galaxy_learner(dls, arch, bf16=False, **settings).model.to(DEVICE, memory_format=torch.channels_last)
     x = torch.from_numpy(np.array(dls.train.store.images[dls.train.rows])).permute(0, 3, 1, 2).to(DEVICE)
@@ -86,7 +86,7 @@ def bare(dls, arch, settings):
         for batch in torch.randperm(len(x), device=DEVICE).split(dls.bs):
             xb = augment(x[batch].float().div_(255)).sub_(mean).div_(std)
             xb = xb.contiguous(memory_format=torch.channels_last)
-            with torch.autocast(DEVICE.type, torch.bfloat16): out = net(xb)
+            with torch.autocast(DEVICE.type, torch.bfloat16, enabled=bf16): out = net(xb)
             F.mse_loss(out.float().sigmoid(), y[batch]).backward()
             opt.step()
             opt.zero_grad()
@@ -269,13 +269,21 @@ def rows_of(part, df, n):
     try: yield from PARTS[part](df, n)
     except Exception as e: yield {'error': said(e)}
 
+def lost():
+    "Has an error left the card unusable for this process?"
+    try:
+        torch.ones(1, device=DEVICE).add_(1)
+        wait()
+    except RuntimeError: return True
+    return False
+
 def main(parts, small, minutes, out, rows):
     n = (SMALL if small else FULL) | {'small': small, 'rows': rows}
     began, left = time.monotonic(), lambda: 60*minutes-(time.monotonic()-began)
     print(f'{NAME}, torch {torch.__version__}, {os.cpu_count()} cores', flush=True)
     df = sources.catalogue(simulate_survey(n['galaxies'], 1, Path(os.environ['GALAXY_HOME'])/'survey',
                                            layout='simulated'))
-    for part in parts:
+    for k, part in enumerate(parts):
         for row in rows_of(part, df, n) if left() > 0 else [{'error': f'not begun: {minutes} minutes are over'}]:
             row = {'part': part, 'device': NAME, 'torch': torch.__version__, 'error': None} | row
             results.keep(row, out, KEY, minutes=round((time.monotonic()-began)/60, 2))
@@ -283,6 +291,9 @@ def main(parts, small, minutes, out, rows):
                     v in row.items() if v is not None and k not in ('device', 'torch')}
             print(f'{time.monotonic()-began:6.0f} s', told, flush=True)
             if left() < 0: break
+        if parts[k+1:] and lost():      # the other parts in a process of their own
+            more = ['--small']*small + ['--rows', *map(str, rows), '--out', str(out), '--minutes', str(left()/60)]
+            os.execv(sys.executable, [sys.executable, __file__, '--parts', *parts[k+1:], *more])
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

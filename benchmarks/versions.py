@@ -8,6 +8,8 @@ against itself instead, once with threads that wait asleep (OMP_WAIT_POLICY=pass
 Ratios are this checkout's seconds over the other's. Writes results/versions.json. Run it alone on the machine.
 """
 import argparse, os, subprocess, sys, tempfile, time
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 PARTS = ('loading', 'course CNN, an epoch', 'ResNet-18, an epoch', 'course CNN, predicting')
@@ -20,8 +22,8 @@ def worker(data):
     from galaxy_nbdev import sources
     from galaxy_nbdev.dataloaders import GalaxyDataLoaders
     from galaxy_nbdev.learner import galaxy_learner
-    try: from galaxy_nbdev.prediction import predict
-    except ImportError: from galaxy_nbdev.evaluation import predict
+    older = find_spec('galaxy_nbdev.prediction') is None
+    predict = import_module('galaxy_nbdev.'+('evaluation' if older else 'prediction')).predict
     df = sources.catalogue(data)
     many = pd.concat([df.assign(galaxy_id=df.galaxy_id+f'-{i}') for i in range(4)], ignore_index=True)
     many.attrs = df.attrs

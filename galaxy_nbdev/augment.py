@@ -16,6 +16,7 @@ from threading import Event, Thread
 import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from fastai.torch_core import TensorImage
 from fastai.vision.augment import RandTransform
+from fastcore.basics import patch
 from PIL import Image
 from tqdm.auto import tqdm
 from . import images
@@ -52,25 +53,39 @@ class GalaxyAugment(RandTransform):
     @property
     def numbers(self): return 9 if self.colour else 6       # that a galaxy needs
     def draw(self, n): return torch.rand(n*self.numbers)    # from 0 to 1, on the CPU: everywhere the same views
-    def encodes(self, x:TensorImage):
-        n, x = len(x), x.as_subclass(torch.Tensor)
-        maps, factors = self._maps(n, self.draw(n) if self.drawn is None else self.drawn)
-        moved = on_device(torch.cat([maps.flatten(1), factors], 1), x.device).to(x.dtype)
-        grid = sampling_grid(moved[:, :6].view(n, 2, 3), *x.shape[2:])
-        x = F.grid_sample(x, grid, padding_mode='reflection', align_corners=False).mul_(moved[:, 6:, None, None])
-        if self.blur: x = gaussian_blur(x, self.blur*float(torch.rand(())))
-        return x.add_(torch.randn_like(x), alpha=self.noise) if self.noise else x
+    def encodes(self, x:TensorImage): return self.views(x.as_subclass(torch.Tensor), [len(x)])
 
     def _maps(self, n, u):
         "Affine maps (n, 2, 3) and factors on the pixels, (n, 1) or (n, 3), made of these numbers."
         between = lambda u, low, high: u*(high-low)+low
-        angle, side, zoom = between(u[:n], 0, 2*math.pi), u[n:2*n], between(u[2*n:3*n], *self.zoom)
-        mirror = 1-2*(side >= .5).to(side)
-        rows = [mirror*angle.cos(), -angle.sin(), mirror*angle.sin(), angle.cos()]
+        angle, side, zoom = u[:n]*(2*math.pi), u[n:2*n], between(u[2*n:3*n], *self.zoom)
+        mirror, cos, sin = 1-2*(side >= .5).to(side), angle.cos(), angle.sin()
+        rows = [mirror*cos, -sin, mirror*sin, cos]
         turn = (1/zoom)[:, None, None]*torch.stack(rows, 1).view(n, 2, 2)
         shift, factors = between(u[3*n:5*n], -self.shift, self.shift), between(u[5*n:6*n], *self.brightness)[:, None]
         if self.colour: factors = factors*between(u[6*n:], 1-self.colour, 1+self.colour).view(n, 3)
         return torch.cat([turn, shift.view(n, 2, 1)], 2), factors
+
+# %% ../nbs/foundations/augment.ipynb #031e523c
+def _as_one(drawn, sizes):
+    "The random numbers of several batches as those of one."
+    if len(drawn) == 1: return drawn[0]
+    kinds = zip(*[u.split([n, n, n, 2*n, n, len(u)-6*n]) for u, n in zip(drawn, sizes)])
+    return torch.cat([part for kind in kinds for part in kind])
+
+@patch
+def views(self:GalaxyAugment,
+    x:torch.Tensor, # (n, 3, height, width) in [0, 1]: the pictures of some batches, one after the other
+    sizes:list      # of these batches
+)->torch.Tensor:    # the same shape
+    "Views of plain pixels; each batch has random numbers of its own."
+    n, drawn = len(x), [self.draw(n) for n in sizes] if self.drawn is None else [self.drawn]
+    maps, factors = self._maps(n, _as_one(drawn, sizes))
+    moved = on_device(torch.cat([maps.flatten(1), factors], 1), x.device).to(x.dtype)
+    grid = sampling_grid(moved[:, :6].view(n, 2, 3), *x.shape[2:])
+    x = F.grid_sample(x, grid, padding_mode='reflection', align_corners=False).mul_(moved[:, 6:, None, None])
+    if self.blur: x = gaussian_blur(x, self.blur*float(torch.rand(())))
+    return x.add_(torch.randn_like(x), alpha=self.noise) if self.noise else x
 
 # %% ../nbs/foundations/augment.ipynb #a7280cd3
 def sampling_grid(

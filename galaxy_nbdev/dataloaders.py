@@ -13,12 +13,12 @@ import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastai.data.block import DataBlock
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.load import chunked
-from fastai.data.transforms import Normalize
+from fastai.data.transforms import IntToFloatTensor, Normalize
 from fastai.torch_core import TensorBase, TensorImage
 from fastcore.basics import patch
 from plum import dispatch
 from . import images
-from .augment import ahead, augmentations, on_device
+from .augment import GalaxyAugment, ahead, augmentations, on_device
 from .figures import Sheet
 from .labels import label_kind
 from .schema import CLASSES, schema_of
@@ -30,6 +30,7 @@ from .targets import count_columns, labelled, show_votes, with_counts
 class GalaxyDL(TfmdDL):
     """fastai's `TfmdDL`, reading whole batches from an image store where it has one, and rare galaxies more often
     where it has weights."""
+    together = None     # batches that `plain_batches` prepares at a time; None: one, on a GPU as many as 64 MB hold
     def __init__(self, dataset, *args, store=None, weights=None, empty=False, **kwargs):
         super().__init__(dataset, *args, **kwargs)
         self.store, self.weights = store, None if weights is None else np.asarray(weights, 'float64')/np.sum(weights)
@@ -41,7 +42,7 @@ class GalaxyDL(TfmdDL):
         if self.empty:
             raise ValueError('this learner was loaded without galaxies: hand it some, dl=learn.dls.test_dl(df, '
                              'with_labels=True)')
-        return super().__iter__()
+        return super().__iter__() if self.obstacle() else map(self.typed, self.plain_batches())
 
     def _targets(self):
         vocab = getattr(self.dataset, 'vocab', None)
@@ -60,7 +61,7 @@ class GalaxyDL(TfmdDL):
 
     def create_batches(self, samps):
         if self.store is None: yield from super().create_batches(samps)
-        else: yield from read_batches(self, chunked(samps, self.bs, self.drop_last))
+        else: yield from map(self.typed, read_batches(self, chunked(samps, self.bs, self.drop_last)))
 
     def decode(self, b): return super().decode(b)[:2]         # votes beside the fractions are never shown
     def _decode_batch(self, b, max_n=9, full=True):
@@ -74,9 +75,9 @@ def resident_pixels(
     share:float=.5      # of the device's free memory that pixels may take
 )->torch.Tensor|None:   # (n, size, size, 3) uint8, copied once for all loaders; None on a CPU, or where they do not fit
     "A store's pixels in the memory of a GPU."
-    if device.type == 'cpu': return None
     held = vars(store).setdefault('on_devices', {})
     if device not in held:
+        if device.type == 'cpu': return None
         free = torch.cuda.mem_get_info(device)[0] if device.type == 'cuda' else math.inf
         fits = store.images.nbytes < share*free
         held[device] = torch.from_numpy(np.array(store.images)).to(device) if fits else None
@@ -89,20 +90,73 @@ def read_batches(
     """Batches from a store, in order: on the loader's device where its pixels are there, else copied to it ahead of
     their use."""
     device = torch.device(dl.device or 'cpu')
-    kinds = [partial(VoteFractions, vocab=getattr(dl.dataset, 'vocab', None)), TensorBase]
     workers = dl.fake_l.num_workers      # `dl.num_workers` is 1 even where there are none
     pixels = None if workers else resident_pixels(dl.store, device)
-    typed = lambda x, ys: (TensorImage(x.permute(0, 3, 1, 2)), *[make(y) for make, y in zip(kinds, ys)])
     if pixels is not None:
-        rows, targets = torch.from_numpy(dl.rows).to(device), [t.to(device) for t in dl.targets]
+        targets = [t.to(device) for t in dl.targets]
         for b in batches:
-            i = on_device(torch.as_tensor(b), device)
-            yield typed(pixels[rows[i]], [t[i] for t in targets])
+            rows, at = on_device(torch.from_numpy(np.stack([dl.rows[b], b])), device)
+            yield pixels.index_select(0, rows).permute(0, 3, 1, 2), *[t.index_select(0, at) for t in targets]
         return
-    read = lambda b: torch.from_numpy(np.asarray(dl.store.images)[dl.rows[b]])
-    from_disk = (typed(read(b), [t[b] for t in dl.targets]) for b in batches)
+    read = lambda b: torch.from_numpy(np.asarray(dl.store.images)[dl.rows[b]]).permute(0, 3, 1, 2)
+    from_disk = ((read(b), *[t.index_select(0, torch.as_tensor(b)) for t in dl.targets]) for b in batches)
     if device.type == 'cpu' or workers: yield from from_disk
     else: yield from ahead(tuple(on_device(t, device) for t in b) for b in from_disk)
+
+# %% ../nbs/02_dataloaders.ipynb #72d7d4c3
+@patch
+def obstacle(self:GalaxyDL)->str|None: # None: there is none
+    "Why batches cannot be prepared without fastai's types, many at a time."
+    if self.store is None or self.fake_l.num_workers: return 'the batches come from files or workers'
+    if {'create_batches', 'sample'} & set(vars(self)): return 'the loader has its own way to make batches'
+    for f in [f for f in self.after_batch.fs if f.split_idx in (None, getattr(self.dataset, 'split_idx', None))]:
+        if type(f) not in (IntToFloatTensor, GalaxyAugment, GalaxyNormalize): return f'{type(f).__name__} is unknown'
+        if isinstance(f, GalaxyAugment) and (f.p < 1 or f.blur): return 'not every batch is augmented alike'
+
+@patch
+def positions(self:GalaxyDL): # gives lists of positions in the dataset
+    "The batches of an epoch, in the order and from the seeds of fastai's own iterator."
+    self.randomize()
+    self.before_iter()
+    idxs = self.get_idxs()
+    torch.empty((), dtype=torch.int64).random_()    # as torch's own iterator draws a seed for workers
+    yield from chunked(idxs, self.bs, self.drop_last)
+    self.after_iter()
+
+@patch
+def typed(self:GalaxyDL,
+    b   # a tuple of tensors
+):      # the same in fastai's types
+    "A batch as fastai shows and decodes it."
+    kinds = [TensorImage, partial(VoteFractions, vocab=getattr(self.dataset, 'vocab', None)), TensorBase]
+    return tuple(make(t) for make, t in zip(kinds, b))
+
+# %% ../nbs/02_dataloaders.ipynb #6a78fc0c
+@patch
+def prepare(self:GalaxyDL,
+    x:torch.Tensor, # (n, 3, size, size) uint8: the pictures of some batches, one after the other
+    sizes:list      # of these batches
+)->torch.Tensor:    # (n, 3, size, size) float32
+    "What the loader's transforms make of pixels; there must be no `obstacle`."
+    does = {IntToFloatTensor: lambda f, x: x.float().div_(f.div), GalaxyAugment: lambda f, x: f.views(x, sizes),
+            GalaxyNormalize: lambda f, x: f.normalised(x)}
+    for f in self.after_batch.fs:
+        if f.split_idx in (None, self.after_batch.split_idx): x = does[type(f)](f, x)
+    return x
+
+@patch
+def plain_batches(self:GalaxyDL,
+    layout=None # torch.channels_last: so the pictures lie in memory; None: as they come
+):              # gives tuples of pixels (n, 3, size, size) float32, fractions and, where there are some, votes
+    "The batches that iterating gives, as plain tensors; there must be no `obstacle`."
+    on_gpu, batches = torch.device(self.device or 'cpu').type != 'cpu', list(self.positions())
+    most = int(64e6/(12*self.bs*self.store.images[0, ..., 0].size)) if on_gpu else 1    # a CPU's dropout draws too
+    groups = list(chunked(batches, self.together or max(1, most)))
+    read = read_batches(self, [[i for b in group for i in b] for group in groups])
+    for sizes, (x, *ys) in zip([[*map(len, g)] for g in groups], read):
+        x = self.prepare(x, sizes)
+        if layout: x = x.contiguous(memory_format=layout)
+        yield from zip(*[t.split(sizes) for t in (x, *ys)]) if len(sizes) > 1 else [(x, *ys)]
 
 # %% ../nbs/02_dataloaders.ipynb #63186f32
 def pixel_stats(
@@ -122,8 +176,10 @@ def pixel_stats(
 # %% ../nbs/02_dataloaders.ipynb #9778f117
 class GalaxyNormalize(Normalize):
     "fastai's `Normalize`, in the batch's own memory: by now the batch is a copy, and two passes over it are saved."
-    def encodes(self, x:TensorImage):
-        x = x.as_subclass(torch.Tensor)
+    def encodes(self, x:TensorImage): return self.normalised(x.as_subclass(torch.Tensor))
+
+    def normalised(self, x):
+        "Plain pixels, normalised in place."
         if getattr(self, 'factor', self.std).device != x.device or not hasattr(self, 'factor'):
             self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
             self.factor = 1/self.std
@@ -160,7 +216,6 @@ def _store(df, source, dest, crop, size):
         warnings.warn(f'no room for an image store of {len(df)*size*size*3/1e6:,.0f} MB ({e}): the loaders open the '
                       f'files instead, which is slower')
 
-# %% ../nbs/02_dataloaders.ipynb #5b308889
 def data_hash(
     df:pd.DataFrame,    # a catalogue
     vocab=()            # columns of labels besides the campaign's classes, binarised ones for example
@@ -220,6 +275,8 @@ def labels(self:GalaxyDataLoaders)->str: # as `label_kind`
     "What the loaders' targets are."
     return label_kind(pd.concat([dl.dataset.items[list(self.vocab)] for dl in self.loaders[:2]]))
 
+GalaxyDataLoaders.n_inp = 1     # pictures are all that a network is given
+
 @patch
 def _note(self:GalaxyDataLoaders, split, attrs, crop, size, stats):
     "What predictions and runs need to know of the galaxies behind the loaders."
@@ -231,7 +288,6 @@ def new_empty(self:GalaxyDataLoaders)->DataLoaders: # of no galaxies, with split
     "Loaders without galaxies, as `Learner.export` keeps them."
     return DataLoaders.new_empty(self)._note(self.split, self.attrs, self.crop, self.size, self.stats)
 
-# %% ../nbs/02_dataloaders.ipynb #3474f147
 @patch
 def test_dl(self:GalaxyDataLoaders,
     test_items,             # a catalogue, or a list of paths, rows, pictures or arrays

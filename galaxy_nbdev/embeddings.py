@@ -214,16 +214,16 @@ def similar(
         raise ValueError(f'galaxy {ids[int(at.argmin())]} has no embedding: embed it first, or choose another')
     rows = max(1, 2**24//len(u))        # cosines in memory at a time
     found = [_nearest(v, at[i:i+rows], k) for i in range(0, max(len(at), 1), rows)]
-    near, distance = (np.concatenate(part) for part in zip(*found))
-    out = pd.DataFrame({'of': np.repeat(ids, k), 'galaxy_id': u.index.to_numpy()[near.ravel()]})
-    out['distance'] = distance.ravel()
-    return out[out.of != out.galaxy_id].groupby('of', sort=False).head(n).reset_index(drop=True)
+    near, distance = (np.concatenate(part).ravel() for part in zip(*found))
+    of = np.repeat(np.asarray(ids, object), k-1)
+    return pd.DataFrame({'of': of, 'galaxy_id': u.index.take(near), 'distance': distance})
 
 def _nearest(v, at, k):
-    "The rows nearest to some, and 1 less the cosine, nearest first."
+    "The other rows nearest to some, and 1 less the cosine, nearest first."
     away = 1-v[at]@v.T
+    away[np.arange(len(at)), at] = -np.inf      # itself comes first, and is left out
     near = np.argpartition(away, k-1)[:, :k]
-    near = np.take_along_axis(near, np.take_along_axis(away, near, 1).argsort(1, kind='stable'), 1)
+    near = np.take_along_axis(near, np.take_along_axis(away, near, 1).argsort(1, kind='stable'), 1)[:, 1:]
     return near, np.take_along_axis(away, near, 1).clip(min=0)
 
 # %% ../nbs/foundations/embeddings.ipynb #6663f6cd

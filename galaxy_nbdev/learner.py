@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.core import Callback
-from fastai.learner import Learner, SkipToEpoch
+from fastai.learner import CastToTensor, Learner, Recorder, SkipToEpoch
 from fastai.torch_core import distrib_barrier, noop, num_distrib, rank_distrib, to_detach, trainable_params
 from fastcore.basics import patch
 from fastcore.foundation import L as Many
@@ -28,13 +28,14 @@ from .dataloaders import GalaxyDataLoaders, GalaxyDL, galaxy_block
 from .files import weights_digest, write_json
 from .hub import fetch_repository, hub_name
 from .labels import label_headlines
-from .losses import HEADS, LOSSES, DeviceLoss, DeviceSmoothLoss, known_metrics
+from .losses import HEADS, LOSSES, known_metrics
 from .runs import HISTORY, RUN_FILES, Diverged, KeepRun, TrainingLog, check_arch_settings
 from .runs import check_same_run, check_weights, fill_network, find_architecture, held_out_losses
 from .runs import plain_architecture, read_history, read_run, run_folder, run_lock, save_whole
 from .runs import write_history
 from .schema import campaign_note, class_weights, noise_floor, schema_of
-from .steps import BFloat16, CapturedStep, FusedAdamW, exact_float32, listen_once
+from .steps import BFloat16, CapturedStep, FusedAdamW, PlainTensors, StepRecorder
+from .steps import exact_float32, listen_once
 
 # %% ../nbs/foundations/learner.ipynb #0024ce64
 def find_arch(
@@ -111,7 +112,7 @@ def galaxy_learner(
     splitter = getattr(model, 'splitter', trainable_params)
     learn = Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=splitter, metrics=known_metrics(),
                     wd=wd, cbs=[TrainingLog(), *Many(cbs)], path=dls.path)
-    learn.recorder.loss, learn.recorder.smooth_loss = DeviceLoss(), DeviceSmoothLoss()
+    learn.remove_cbs([Recorder, CastToTensor]).add_cbs([StepRecorder(), PlainTensors()])
     learn.settings = dict(arch=name, settings=settings, head=head, loss=loss, weight=weight, vocab=list(dls.vocab),
                           size=dls.size, crop=dls.crop, stats=dls.stats, wd=wd, bf16=on_gpu if bf16 is None else bf16,
                           compile=compile and on_gpu)

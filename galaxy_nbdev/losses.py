@@ -122,9 +122,11 @@ def masked_mse(
     reduction:str='mean'    # as `known_mean` takes it
 )->torch.Tensor:            # scalar or (n,)
     "Mean squared error over the known entries."
-    known = ~target.isnan()
-    squares = F.mse_loss(pred, torch.where(known, target, pred.detach()), reduction='none')
-    return known_mean(squares, known, weight, reduction)
+    known = target == target
+    target = torch.where(known, target, pred.detach())
+    if weight is None and reduction == 'mean':      # in few operations, since it is computed in every step
+        return F.mse_loss(pred, target, reduction='sum')/known.sum().clamp(min=1e-9)
+    return known_mean(F.mse_loss(pred, target, reduction='none'), known, weight, reduction)
 
 # %% ../nbs/foundations/losses.ipynb #6933d032
 def masked_bce(
@@ -197,7 +199,7 @@ class GalaxyLoss(nn.Module):
         self.head, self.weight, self.loss, self.reduction = head, weight, loss, 'mean'
 
     def forward(self, *tensors):
-        return self.compare(*[t.as_subclass(torch.Tensor) for t in tensors])     # logits, target, votes
+        return self.compare(*map(_plain, tensors))     # logits, target, votes
     def compare(self, logits, target, votes=None):
         return self.loss(self.head(logits), target, self.weight, reduction=self.reduction)
     def activation(self, logits): return self.head(logits)
@@ -207,6 +209,8 @@ class GalaxyLoss(nn.Module):
 def loss_func(self:ToVoteFractions)->GalaxyLoss: # of a sigmoid and squared errors
     "What fastai's own learners take from a target."
     return GalaxyLoss(SigmoidHead(self.vocab))
+
+def _plain(t): return t if type(t) is torch.Tensor else t.as_subclass(torch.Tensor)
 
 # %% ../nbs/foundations/losses.ipynb #109bbcc7
 class ConditionalLoss(GalaxyLoss):
@@ -274,15 +278,24 @@ def question_metrics(
     return [KnownMetric(torch.square, np.sqrt, f'rmse_q{n}', columns) for n, columns in of if columns]
 
 # %% ../nbs/foundations/losses.ipynb #1d9ba8d7
+def _batch_loss(learn): # scalar, without gradient
+    loss = _plain(learn.loss)
+    if loss.requires_grad: loss = loss.detach()
+    return loss.mean() if loss.ndim else loss
+
 class DeviceLoss(AvgLoss):
     "fastai's mean loss of the held-out part, summed on the device."
     def accumulate(self, learn):
         n = len(learn.yb[0])
-        self.total, self.count = self.total+learn.loss.detach().mean().as_subclass(torch.Tensor)*n, self.count+n
+        self.total, self.count = self.total+_batch_loss(learn)*n, self.count+n
 
 class DeviceSmoothLoss(AvgSmoothLoss):
-    "fastai's smoothed training loss, kept on the device."
+    "fastai's smoothed training loss, kept on the device, and computed once a batch."
     def accumulate(self, learn):
-        loss = learn.loss.detach().mean().as_subclass(torch.Tensor)
+        loss = _batch_loss(learn)
         self.count += 1
-        self.val = torch.lerp(loss, self.val.to(loss), self.beta)
+        self.val = torch.lerp(loss, self.val if self.count > 1 else torch.zeros_like(loss), self.beta)
+        self.now = self.val/(1-self.beta**self.count)
+
+    @property
+    def value(self): return self.now if self.count else super().value

@@ -89,7 +89,10 @@ def predict_views(
     in_memory = getattr(store, 'path', None) == 'memory'
     if store is None: pixels = _decoded(df, crop, size)
     else: pixels = store if in_memory else images.store_for(store, df.head(0), crop, size)
-    for batch in learn.dls.test_dl(df, store=pixels, bs=bs):
+    loader = learn.dls.test_dl(df, store=pixels, bs=bs)
+    # a GPU would else convert the network's weights to the layout of the pixels, for every batch
+    layout = torch.contiguous_format if device.type == 'cuda' else None
+    for batch in loader if loader.obstacle() else loader.plain_batches(layout):
         x = batch[0].as_subclass(torch.Tensor).to(device)
         out.append(torch.stack([learn.loss_func.activation(model(v)) for v in make(x)]).float())
     # whether all pictures are still the store's is looked up while a GPU computes; it is waited for once

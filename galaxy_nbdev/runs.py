@@ -301,20 +301,25 @@ class TrainingLog(Callback):
     def epochs(self): return self.rows[-1][0] if self.rows else 0     # passes over the training part so far
 
     def before_fit(self): self.on = not hasattr(self.learn, 'lr_finder') and not hasattr(self.learn, 'gather_preds')
-    def before_epoch(self): self.began, self.sum, self.n, self.validated = time.monotonic(), 0., 0, False
+    def before_epoch(self): self.began, self.losses, self.sizes, self.validated = time.monotonic(), [], [], False
     def before_validate(self): self.validated = True        # never called where a callback has cancelled it before
 
     def after_batch(self):
-        if self.training: self.sum, self.n = self.sum+self.loss.detach()*len(self.x), self.n+len(self.x)
+        if not self.learn.training: return
+        self.losses.append(self.learn.loss.detach())
+        self.sizes.append(len(self.learn.xb[0]))
 
     def after_fit(self):
         "fastai draws the recorded losses, also those of `lr_find`, as they lie: on the CPU."
         if losses := getattr(self.recorder, 'losses', None): self.recorder.losses = [*torch.stack(losses).cpu()]
 
     def after_epoch(self):
-        if not self.on or not self.n: return
+        if not self.on or not self.sizes: return
+        losses = torch.stack(self.losses)   # read from the device once
+        with np.errstate(all='ignore'):
+            total = sum((loss*np.float32(n) for loss, n in zip(losses.cpu().numpy(), self.sizes)), np.float32(0))
         # of all processes
-        total, n = maybe_gather(torch.stack([self.sum, torch.full_like(self.sum, self.n)])[None]).sum(0)
+        total, n = maybe_gather(losses.new_tensor([[total, sum(self.sizes)]])).sum(0)
         losses = held_out_losses(self.learn, self.recorder.values[-1][1:] if self.validated else [])
         row = [self.epochs+1, float(total/n), *losses, round(time.monotonic()-self.began, 2)]
         if not all(map(math.isfinite, row[1:2+self.validated])):

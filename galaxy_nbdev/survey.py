@@ -7,7 +7,7 @@ __all__ = ['REPORT', 'partitions', 'read_partition', 'over_partitions', 'connect
            'repeated_ids', 'store_partitions', 'predict_partitions', 'write_hats']
 
 # %% ../nbs/foundations/survey.ipynb #28e92ba0
-import errno, getpass, json, logging, os, re, shutil, tempfile, time
+import errno, getpass, importlib, json, logging, os, re, shutil, tempfile, time
 from functools import lru_cache, partial
 from pathlib import Path
 from urllib.parse import quote
@@ -370,18 +370,27 @@ def _load(run, weights, crop, device): # Learner
 
 @lru_cache(maxsize=1)
 def _own_card(n): # int
-    "The number of a GPU that no other process of this user has; where all are taken, some."
-    visible = [c for c in os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',') if c]
-    for k, card in enumerate(visible[:n] or range(n)):
+    "The worker's index modulo the number of GPUs, or the next that no other process of this user has."
+    visible, first = [c for c in os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',') if c], _worker_index()
+    cards = visible if len(visible) >= n else range(n)
+    for k in [(first+i) % n for i in range(n)]:
+        card = cards[k]
         mine = files.lock(Path(tempfile.gettempdir())/f'galaxy_nbdev-{getpass.getuser()}-gpu-{card}', timeout=0)
         try:
             mine.acquire()
             _cards.append(mine)
             return k
         except Timeout: continue
-    return os.getpid() % n
+    return first % n
 
 _cards = []     # locks that are held until this process ends
+
+def _worker_index(): # int
+    "The number at the end of a Dask worker's name; of a process that is none, or whose name has none, its id."
+    try: name = str(importlib.import_module('distributed').get_worker().name)
+    except (ImportError, ValueError): name = ''
+    number = re.search(r'\d+$', name)
+    return int(number[0]) if number else os.getpid()
 
 # %% ../nbs/foundations/survey.ipynb #a3f4fa3d
 def _predict(item, out, model, how, stores):
