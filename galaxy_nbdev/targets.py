@@ -225,7 +225,8 @@ def _check_labels(df, vocab):
     hint = f'; near misses: {_some(near)}: rename them, df.rename(columns=...)' if near else ''
     if not vocab:
         raise ValueError(f'the catalogue has no labels: none of its columns is a class of {s.title} '
-                         f'({s.classes[0]} ...){hint}; for others give vocab= or scheme=')
+                         f'({s.classes[0]} ...){hint}; for others give vocab= or scheme=, in a '
+                         'terminal --columns or --scheme')
     if missing := [c for c in vocab if c not in df]:
         raise ValueError(f'the catalogue lacks the labels {_some(missing)}: its columns are {_some(df)}{hint}')
     try: y = df[vocab].astype('float64')
