@@ -43,7 +43,8 @@ class Score:
     def __repr__(self):
         shown = self.intervals.dropna(subset='value').head(4)
         lines = [f'{k} {v.value:.4f} ({v.low:.4f} to {v.high:.4f})' for k, v in shown.iterrows()]
-        return '\n'.join([f'{self.name}, {int(self.overall.galaxies):,} galaxies', *lines, *filter(None, [self.note])])
+        head = [f'{self.name}, {int(self.overall.galaxies):,} galaxies', *filter(None, [self.note])]
+        return '\n'.join(['; '.join(head), *lines])
 
     def _repr_html_(self):
         shown = self.intervals.dropna(subset='value').T.rename(columns=lambda c: c.replace('_', ' '))

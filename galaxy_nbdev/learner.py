@@ -266,6 +266,7 @@ def _resume(part, dest, learn, settings):
             raise ValueError(f'{folder} holds no run: give another recipe, or move it away')
     if (dest/'provenance.json').exists():
         fill_network(learn.model, dest/'weights.safetensors')
+        learn.scores = read_run(dest, 'metrics.json')
         return 'finished', read_history(dest).to_numpy().tolist()
     if not rank_distrib(): write_json(part/'settings.json', settings)
     if not (part/'checkpoint.pt').exists(): return 0, []
