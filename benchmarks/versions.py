@@ -9,7 +9,6 @@ Ratios are this checkout's seconds over the other's. Writes results/versions.jso
 """
 import argparse, os, subprocess, sys, tempfile, time
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 PARTS = ('loading', 'course CNN, an epoch', 'ResNet-18, an epoch', 'course CNN, predicting')
@@ -22,8 +21,8 @@ def worker(data):
     from galaxy_nbdev import sources
     from galaxy_nbdev.dataloaders import GalaxyDataLoaders
     from galaxy_nbdev.learner import galaxy_learner
-    older = find_spec('galaxy_nbdev.prediction') is None
-    predict = import_module('galaxy_nbdev.'+('evaluation' if older else 'prediction')).predict
+    here = import_module('galaxy_nbdev.evaluation')       # where `predict` was before it had a room of its own
+    predict = getattr(here, 'predict', None) or import_module('galaxy_nbdev.prediction').predict
     df = sources.catalogue(data)
     many = pd.concat([df.assign(galaxy_id=df.galaxy_id+f'-{i}') for i in range(4)], ignore_index=True)
     many.attrs = df.attrs
@@ -72,7 +71,9 @@ def main(a):
     sys.path[:0] = [str(here), str(Path(__file__).parent)]
     from timing import machine
     from galaxy_nbdev import results
-    about = machine() | {'against': 'torch\'s default of waiting threads' if a.policy else a.other.name}
+    commit = subprocess.run(['git', '-C', a.other, 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True)
+    against = 'torch\'s default of waiting threads' if a.policy else commit.stdout.strip() or a.other.name
+    about = machine() | {'against': against}
     data = str(Path(a.data).resolve())
     sides = {'this': Side(here, data, SLEEP),
              'other': Side(here if a.policy else a.other.resolve(), data, SPIN if a.policy else SLEEP)}
