@@ -199,7 +199,8 @@ def one_of_k(
     classes=None        # the words, where not all need to be in this catalogue; None: those in it, sorted
 )->pd.DataFrame:        # float32, one column a class: 1 where it is the galaxy's, else 0; NaN where it is unknown
     "One of k labels from words; raises `ValueError` where they are no classes."
-    words = df[column].where(df[column].notna()).astype('object').map(str.strip, na_action='ignore').replace('', np.nan)
+    if column not in df: raise ValueError(f'the catalogue has no column {column}: choose one of {_some(df)}')
+    words = df[column].astype('object').map(lambda w: str(w).strip(), na_action='ignore').replace('', np.nan)
     found = sorted(words.dropna().unique())
     if not 2 <= len(found) <= MOST_CLASSES and classes is None:
         raise ValueError(f'column {column} holds {len(found)} different words: classes are 2 to {MOST_CLASSES}, give '
