@@ -69,7 +69,7 @@ def told_colours(
 )->str:                     # one sentence; '' where the colours are like those of the training
     "Whether galaxies as a whole are redder or bluer than those of the training: by more than its galaxies differ."
     at, (here, usual) = TRAITS.index('colour'), (traits.colour.median(), note['middle'][TRAITS.index('colour')])
-    if len(traits) < 4 or not abs(here-usual) > max(3*note['sd'][at], np.log(1.25)): return ''
+    if len(traits) < 4 or not abs(here-usual) > max(2*note['sd'][at], np.log(1.25)): return ''
     return (f'these galaxies are {"redder" if here > usual else "bluer"} than those that the network was trained on '
             f'(R/B {np.exp(here):.2f}, there {np.exp(usual):.2f}): name the bands of FITS pictures in their headers '
             '(BANDS), or train on such pictures')
