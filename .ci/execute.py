@@ -1,5 +1,5 @@
 "Executes notebooks with a real kernel, on the data and in the profile that were asked for."
-import os, re, sys, time
+import atexit, os, re, sys, time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from nbclient import NotebookClient
@@ -46,7 +46,9 @@ def execute(source, folder, threads=None):
     except CellExecutionError as e: stopped = re.sub(r'\x1b\[[\d;]*m', '', str(e))
     except DeadKernelError: stopped = 'the kernel died: it may have run out of memory'
     else: stopped = None
-    finally: RUNNING.discard(client)
+    finally:
+        RUNNING.discard(client)
+        atexit.unregister(client._cleanup_kernel)       # its kernel is gone, also where it was stopped from outside
     return nb, stopped, time.monotonic()-began
 
 def short(text, head=25, tail=15):
