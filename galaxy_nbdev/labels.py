@@ -252,7 +252,7 @@ def plot_threshold_curves(
 def _draw_curves(roc, pr, curve, y, name):
     "Two panels of one label."
     yes = int(y.sum())
-    short = textwrap.shorten(str(name), 19, placeholder='…')
+    short = textwrap.shorten(str(name), 17, placeholder='…')
     roc.set_title(f'{short}\n{yes:,} of {len(y):,}', fontsize=6.5, loc='left', pad=2)
     roc.plot([0, 1], [0, 1], '--', lw=.8, color='#767676')
     pr.axhline(y.mean() if len(y) else 0, ls='--', lw=.8, color='#767676')

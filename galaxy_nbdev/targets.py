@@ -208,8 +208,9 @@ def one_of_k(
     if classes is not None and (other := sorted(set(found)-set(classes))):
         raise ValueError(f'column {column} has the class {other[0]}, which is none of {_some(classes)}: drop its '
                          f'galaxies')
-    made = {c: (words == c).astype('float32').where(words.notna()) for c in (found if classes is None else classes)}
-    return pd.DataFrame(made, index=df.index, dtype='float32')
+    made = pd.get_dummies(words, dtype='float32').reindex(columns=found if classes is None else classes, fill_value=0.)
+    made[words.isna()] = np.nan
+    return made
 
 def _holds_words(df, column):
     "Is this a column of words rather than of numbers?"
