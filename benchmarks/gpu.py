@@ -9,12 +9,13 @@ The galaxies are simulated. Parts, in this order; any may fail, and its row then
              bfloat16, channels last, torch's fused AdamW. `ratio` below 1: ours is faster. `captured`: ours with
              compile=True over the same loop. `waiting`: share of the time in which the card runs nothing;
              `loading_share`: time of loading and augmenting alone over that of an epoch
-    rate     images a second of training, at 64, 128 and 224 px
     predict  `load_run` and `predict` from a store with one view and with eight, over bare forward passes of as many
-    short    60 epochs of 627 galaxies, ResNet-18, as a run; `epochs_s` of the seconds are the epochs'
+    short    60 epochs of 627 galaxies, ResNet-18, as a run, without and with compile=True; `epochs_s` of the seconds
+             are the epochs'
     equal    largest differences of predictions: the card against the CPU (asked: under 1e-4), a reloaded run against
              the run itself, a resumed training against an uninterrupted one, with and without deterministic kernels
     kaggle   61,578 galaxies at 64 px: drawn, stored, trained on for 30 epochs
+    rate     images a second of training, at 64, 128 and 224 px
 
 What is not begun when the minutes are over is left out, and says so. Sides of a ratio take turns, medians count.
 """
@@ -186,11 +187,14 @@ def short(df, n):
     few = many(df, n['few']*5//4)
     dls = GalaxyDataLoaders.from_catalogue(few, source='store', size=32 if n['small'] else 64,
                                            bs=64 if not n['small'] else 16)
-    learn = galaxy_learner(dls, NETWORKS['ResNet-18'][0], **NETWORKS['ResNet-18'][1])
-    taken = seconds(lambda: train_run(learn, 'short', n['epochs']))
-    epochs_s = float(read_history(run_folder(learn, 'short')).seconds.sum())
-    yield dict(network='ResNet-18', size=dls.size, bs=dls.bs, galaxies=len(dls.train_ds), epochs=n['epochs'],
-               seconds=taken, epochs_s=epochs_s)
+    for network, recorded in (('ResNet-18', False), ('ResNet-18, captured', True)):
+        about = dict(network=network, size=dls.size, bs=dls.bs)
+        try:
+            learn = galaxy_learner(dls, NETWORKS['ResNet-18'][0], compile=recorded, **NETWORKS['ResNet-18'][1])
+            taken = seconds(lambda: train_run(learn, f'short{recorded}', n['epochs']))
+            epochs_s = float(read_history(run_folder(learn, f'short{recorded}')).seconds.sum())
+            yield about | dict(galaxies=len(dls.train_ds), epochs=n['epochs'], seconds=taken, epochs_s=epochs_s)
+        except Exception as e: yield about | {'error': said(e)}
 
 def kaggle(df, n):
     size, bs = (32, 16) if n['small'] else (64, 512)
@@ -205,8 +209,7 @@ def kaggle(df, n):
     minutes = seconds(lambda: train_run(learn, 'kaggle', n['kaggle_epochs']))/60
     rmse = float(read_history(run_folder(learn, 'kaggle')).rmse.iloc[-1])
     yield about | dict(drawn_s=drawn, stored_s=stored, stored_per_second=len(survey)/stored, epochs=n['kaggle_epochs'],
-                       minutes=minutes,
-                       rmse_1=rmse)
+                       minutes=minutes, rmse_1=rmse)
 
 def apart(a, b):
     "Largest difference of two tables of predictions of the same galaxies."
@@ -220,10 +223,10 @@ class Stop(Callback):
     def after_epoch(self):
         if self.epoch+1 == self.after: raise KeyboardInterrupt
 
-def trained(dls, recipe, stop=0):
+def trained(dls, recipe, stop=0, recorded=False):
     "Predictions and folder of a short run of four epochs; interrupted after `stop` of them, and then gone on with."
     arch, settings = NETWORKS['ResNet-18']
-    new = lambda *cbs: galaxy_learner(dls, arch, cbs=cbs, **settings)
+    new = lambda *cbs: galaxy_learner(dls, arch, cbs=cbs, compile=recorded, **settings)
     if stop:
         with contextlib.suppress(KeyboardInterrupt): train_run(new(Stop(stop)), recipe, 4, save_every=0)
     learn = new()
@@ -244,17 +247,20 @@ def equal(df, n):
     kept = pd.read_parquet(folder/'predictions.parquet').query('split == "valid"')
     yield about | dict(compared='predictions, against those in the run folder',
                        difference=apart(kept, predict(load_run(folder), dls.valid_ds.items)))
-    for name, exact in (('', False), (', deterministic', True)):
+    for name, exact, recorded in (('', False, False), (', deterministic', True, False), (', captured', False, True)):
         try:
             if exact: torch.use_deterministic_algorithms(True)
             stops = {'whole': 0, 'again': 0, 'resumed': 2}
-            runs = [trained(dls, f'{word}{exact}', stop)[1] for word, stop in stops.items()]
+            runs = [trained(dls, f'{word}{exact}{recorded}', stop, recorded)[1] for word, stop in stops.items()]
+        except Exception as e:
+            yield about | dict(compared=f'trainings{name}', error=said(e))
+            continue
         finally: torch.use_deterministic_algorithms(False)
         whole, *others = [pd.read_parquet(run/'predictions.parquet') for run in runs]
         for word, other in zip(('trained twice', 'resumed, against uninterrupted'), others):
             yield about | dict(compared=word+name, difference=apart(whole, other))
 
-PARTS = {'step': step, 'predict': predicting, 'short': short, 'equal': equal, 'rate': rate, 'kaggle': kaggle}
+PARTS = {'step': step, 'predict': predicting, 'short': short, 'equal': equal, 'kaggle': kaggle, 'rate': rate}
 
 # --- one after the other
 
