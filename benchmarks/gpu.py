@@ -178,7 +178,7 @@ def predicting(df, n):
     for views, tta in ((1, None), (8, 'dihedral8')):
         taken = medians({'ours': lambda: seconds(lambda: predict(again, test, tta=tta, store=store))},
                         n['rounds'])['ours']
-        bare_rate = max(forward_rate(again, n['predicted'], views, bs)
+        bare_rate = max(forward_rate(again, n['predicted']//views, views, bs)
                         for bs in ((32,) if n['small'] else (256, 1024)))
         yield about | dict(views=views, images_per_second=len(test)/taken, bare_images_per_second=bare_rate,
                            share_of_bare=len(test)/taken/bare_rate)

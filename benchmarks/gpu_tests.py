@@ -7,7 +7,7 @@ Cells that `nbdev_test` skips are skipped here too, but for those marked `gpu`. 
 for at most `--seconds` and in a home of its own; one that fails says in which cell, and with what. Needs IPython for
 `display`, and nothing else that the package and its extra `imagenet` do not need.
 """
-import argparse, configparser, json, os, signal, subprocess, sys, tempfile, time
+import argparse, configparser, json, linecache, os, signal, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import ModuleType
@@ -45,7 +45,9 @@ def execute(path):
     for i, source in enumerate(cells):
         if skipped(source, left_out): continue
         print(f'cell {i}: {next((s for s in source.splitlines() if not s.startswith("#|")), "")[:80]}', flush=True)
-        exec(compile(source, f'{Path(path).stem}, cell {i}', 'exec'), space)
+        name = f'{Path(path).stem}, cell {i}'
+        linecache.cache[name] = len(source), None, source.splitlines(True), name      # docments read a function's source
+        exec(compile(source, name, 'exec'), space)
         matplotlib.pyplot.close('all')      # as notebooks do after each cell
 
 def outcome(path, seconds, logs):

@@ -313,7 +313,7 @@ def galaxy_ids(
             raise ValueError(f'galaxy_id of the {what} are floating-point numbers, whose last digits are lost: read '
                              f'them as texts, dtype={{"galaxy_id": str}}')
         ids = ids.astype('int64')
-    text = pd.Index(ids.map(str) if len(ids) else ids.astype(str), dtype=object, name='galaxy_id')
+    text = pd.Index(ids.astype(object).map(str), dtype=object, name='galaxy_id')
     words = ['', 'nan', 'na', '<na>', 'none', 'null']
     empty = ids.isna().to_numpy() | text.map(lambda t: str(t).strip().lower() in words).to_numpy(dtype=bool)
     if empty.any():

@@ -26,7 +26,8 @@ def as_text(
         if not whole.all(): raise _rounded(values[known][~whole].iloc[0], what)
         return values.where(known, 0).astype('int64').astype(str).where(known, '')
     if not isinstance(values.dtype, pd.StringDtype):
-        values = values.map(lambda v: v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v))
+        # pandas 3.0 maps nullable whole numbers as floats
+        values = values.astype(object).map(lambda v: v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v))
     text = values.where(known, '').astype(str)
     # the first hundred tell for almost every table
     all_are = lambda how: text[known].head(100).str.fullmatch(how).all() and text[known].str.fullmatch(how).all()
