@@ -9,7 +9,7 @@ from badges import is_badge
 from execute import chosen, each, prepare
 from galaxy_nbdev.files import lock, replacing, write_text
 from notebooks import NBS, REPORT, ROOT, Stopped, read, title
-from pages import Quickly, as_html, emptied, front_matter, markdown
+from pages import Quickly, as_html, emptied, front_matter, markdown, others
 
 STYLE = f'<style>\n{(ROOT/".ci"/"report.css").read_text(encoding="utf-8")}</style>'
 
@@ -34,23 +34,38 @@ def processed(nb):
         exec_nb(Path(t)/'in.ipynb', Path(t)/'out.ipynb', Executed)
         page = read(Path(t)/'out.ipynb')
     for c in page.cells:
-        if c.cell_type == 'markdown': c.source = re.sub(r'(\]\((?!\w+:)[^)\s#]+)\.ipynb', r'\1.html', c.source)
+        if c.cell_type == 'markdown': c.source = to_pages(c.source)
     return page
+
+def to_pages(text):
+    "Markdown whose links to files of this project lead to their pages."
+    return re.sub(r'(\]\((?!\w+:)[^)\s#]+)\.(?:ipynb|md)(?=[)#])', r'\1.html', text)
 
 def report_page(name, nb, names, folder):
     "An executed notebook as a page that is read without a network; `folder` is that of the report's notebooks."
     page = processed(nb)
     front = front_matter(page)
     if 'description' in front: page.cells.insert(1, nbformat.v4.new_markdown_cell(f'> {front["description"]}'))
+    write_page(name, markdown(page, pictures=True), navigation(name, names), folder, front.get('title', name.stem))
+
+def write_page(name, text, nav, folder, title):
+    "Write Markdown as a page that is read without a network."
     with tempfile.TemporaryDirectory() as t:
-        head, nav = Path(t)/'head.html', Path(t)/'nav.html'
+        head, before = Path(t)/'head.html', Path(t)/'nav.html'
         head.write_text(STYLE, encoding='utf-8')
-        nav.write_text(navigation(name, names), encoding='utf-8')
-        options = ['-H', str(head), '-B', str(nav), '-V', 'document-css=false', '-M', 'lang=en',
-                   '-M', f'pagetitle={front.get("title", name.stem)}']
-        text, warned = as_html(markdown(page, pictures=True), NBS, *options)
+        before.write_text(nav, encoding='utf-8')
+        options = ['-H', str(head), '-B', str(before), '-V', 'document-css=false', '-M', 'lang=en',
+                   '-M', f'pagetitle={title}']
+        text, warned = as_html(text, NBS, *options)
     if warned: print(f'\n{name}: pandoc warns: {warned}', file=sys.stderr)
     write_text((folder/name).with_suffix('.html'), text)
+
+def other_pages(pictures, folder):
+    "The pages that are no notebooks; the gallery with these pictures, executed here, in place of the stored ones."
+    for name in others():
+        text = to_pages((NBS/name).read_text(encoding='utf-8'))
+        if name == 'gallery.md': text += '\n'.join(pictures[k] for k in gallery.SHOWN if k in pictures)
+        write_page(Path(name), text, '<nav><a href="../index.html">all notebooks</a></nav>', folder, Path(name).stem)
 
 DIGITS = {'over_floor': 2, 'accuracy': 3, 'volunteers': 1, 'minutes': 1}      # after the point; of other numbers 4
 HEADS = {'over_floor': 'RMSE / floor', 'rmse': 'RMSE', 'rmse_train': 'RMSE in training', 'mae': 'MAE'}
@@ -100,23 +115,25 @@ def front_page(settings, times, pictures, table=None):
 def run():
     "Execute all notebooks; what is done is in the report, even where one stops."
     settings, _ = prepare()
-    names, times, pictures = chosen(), {}, {}
+    names, times, front, shown = chosen(), {}, {}, {}
     emptied(REPORT)
+    other_pages({}, REPORT/'notebooks')
     in_order = lambda: {n: times[n] for n in names if n in times}
     def keep(name, nb, seconds):
         with replacing(REPORT/'notebooks'/name) as new: nbformat.write(nb, new)
         report_page(name, nb, names, REPORT/'notebooks')
         times[name] = title(nb), seconds
-        for key in gallery.FRONT:
-            if key[0] != name.with_suffix('').as_posix(): continue
-            pictures[key] = gallery.entry(*key, nb, f'notebooks/{name.with_suffix(".html").as_posix()}')
-        front_page(settings, in_order(), pictures)
+        page = name.with_suffix('.html').as_posix()
+        for keys, made, at in ((gallery.FRONT, front, f'notebooks/{page}'), (gallery.SHOWN, shown, page)):
+            made |= {k: gallery.entry(*k, nb, at) for k in keys if k[0] == name.with_suffix('').as_posix()}
+        front_page(settings, in_order(), front)
     each(NBS, keep)
+    other_pages(shown, REPORT/'notebooks')
     from galaxy_nbdev.evaluation import leaderboard
     board = leaderboard()
     table = board.convert_dtypes()      # whole numbers as such, beside rows that lack them
     table = table.astype(object).where(table.notna(), '')
-    front_page(settings, in_order(), pictures, table)
+    front_page(settings, in_order(), front, table)
     if caveat := board.attrs.get('caveat'): print(f'\nThe noise floor is that {caveat}.')
     print(f'\n{table.to_string(index=False, float_format="{:.4f}".format)}\n\nReport: {REPORT/"index.html"}')
 

@@ -46,7 +46,8 @@ def execute(path):
         if skipped(source, left_out): continue
         print(f'cell {i}: {next((s for s in source.splitlines() if not s.startswith("#|")), "")[:80]}', flush=True)
         name = f'{Path(path).stem}, cell {i}'
-        linecache.cache[name] = len(source), None, source.splitlines(True), name      # docments read a function's source
+        # docments read a function's source
+        linecache.cache[name] = len(source), None, source.splitlines(True), name
         exec(compile(source, name, 'exec'), space)
         matplotlib.pyplot.close('all')      # as notebooks do after each cell
 
