@@ -5,7 +5,8 @@ from pathlib import Path
 import nbformat, nbformat.v4 as nbf
 
 ROOT = Path(__file__).resolve().parent.parent
-CELLS = ['from galaxy_nbdev import sources\nfrom galaxy_nbdev.browser import GalaxyBrowser\nbrowser = GalaxyBrowser(sources.catalogue())',
+CELLS = ['from galaxy_nbdev import sources\nfrom galaxy_nbdev.browser import GalaxyBrowser\n'
+         'browser = GalaxyBrowser(sources.catalogue())',
          'browser',
          'print("kept:", *browser.selected.galaxy_id)']
 
