@@ -5,7 +5,8 @@ from pathlib import Path
 import nbformat, nbformat.v4 as nbf
 
 ROOT = Path(__file__).resolve().parent.parent
-CELLS = ['from galaxy_nbdev import exploration, sources\nbrowser = exploration.GalaxyBrowser(sources.catalogue())',
+CELLS = ['from galaxy_nbdev import sources\nfrom galaxy_nbdev.browser import GalaxyBrowser\n'
+         'browser = GalaxyBrowser(sources.catalogue())',
          'browser',
          'print("kept:", *browser.selected.galaxy_id)']
 
@@ -49,7 +50,10 @@ def chromium(folder):
     options.binary_location = chrome()
     for o in ('--headless=new', '--no-sandbox', '--disable-dev-shm-usage', '--window-size=1500,1100',
               f'--user-data-dir={folder/"chromium"}'): options.add_argument(o)
-    return webdriver.Chrome(options=options, service=Service(program('chromedriver')))
+    driver = webdriver.Chrome(options=options, service=Service(program('chromedriver')))
+    # a window that no desktop gives the focus has no current notebook
+    driver.execute_cdp_cmd('Emulation.setFocusEmulationEnabled', {'enabled': True})
+    return driver
 
 def until(what, condition, seconds=90):
     "Wait for `condition` to return something true, and return it; fails naming `what`."
