@@ -226,10 +226,10 @@ def report():
     with tempfile.TemporaryDirectory() as t:
         copy = copy_tree(Path(t)/'copy')
         said = python(copy/'.ci'/'report.py', cwd=copy)
-        made = {p.relative_to(copy/'_report'/'notebooks').with_suffix('.ipynb')
-                for p in (copy/'_report').rglob('notebooks/**/*.html')}
-        need(made == set(ordered()) and (copy/'_report'/'index.html').exists(),
-             f'pages are missing from the report: {sorted(set(ordered())-made)}\n{said}')
+        asked = {p.with_suffix('.html') for p in [*ordered(), *map(Path, pages.others())]}
+        made = {p.relative_to(copy/'_report'/'notebooks') for p in (copy/'_report').rglob('notebooks/**/*.html')}
+        need(made == asked and (copy/'_report'/'index.html').exists(),
+             f'pages of the report that lack, or are too many: {sorted(asked ^ made)}\n{said}')
         print('      '+python(copy/'.ci'/'look.py', copy/'_report', ROOT/'_report'/'pictures', cwd=copy).strip())
 
 def looked_at(how):
