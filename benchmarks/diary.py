@@ -14,7 +14,8 @@
 All recipes were fixed before a held-out score was seen. The last epoch counts; held-out galaxies are seen once, in one
 view. An answer is yes above 0.5; `f1_tuned` takes for each label the threshold with the best F1 of the training part.
 Rows go to results/diary_<part>.json as they end; what is there is not trained again. The most important rows come
-first, all folds of them. On one core of a quiet CPU a row takes 0.3 (CNN) to 4 minutes (DenseNet of four views).
+first, all folds of them. On one core of a quiet CPU a row takes 0.15 (CNN) to 9 minutes (VGG19); `--list` says how long
+the rest takes, by the rows of a CPU that are there.
 """
 import argparse, os, sys, tempfile, time
 from functools import lru_cache, partial
@@ -288,6 +289,16 @@ def missing(tasks, df, out):
     there = {key(r) for part in {t['part'] for t in tasks} for r in results.load(file_of(out, part)).to_dict('records')}
     return [t for t in tasks if key(about_of(df, t)) not in there]
 
+def minutes_left(left, out):
+    "What is to train, and its minutes on one CPU core by the rows of each network; NaN where a network has none."
+    work = lambda s: s['epochs']*s['size']**2*(2 if s['first'] else 1)      # time goes with epochs and pixels
+    rows = [r for part in {t['part'] for t in everything()} for r in results.load(file_of(out, part)).to_dict('records')
+            if r['device'] == 'cpu']
+    each = pd.DataFrame([(r['network'], r['minutes']/work(r['settings'])) for r in rows], columns=['network', 'each'])
+    todo = pd.DataFrame([(t['network'], work(t['settings'])) for t in left], columns=['network', 'work'])
+    todo['minutes'] = todo.work*todo.network.map(each.groupby('network').each.median())
+    return todo.groupby('network').agg(trainings=('work', 'size'), minutes=('minutes', lambda m: m.sum(skipna=False)))
+
 def small(t):
     "The same in one epoch, 32 pixels where the network can."
     return t | {'settings': t['settings'] | {'epochs': 1}}
@@ -301,7 +312,7 @@ def main(a):
     for size in {t['settings']['size'] for t in tasks}: images.build_store(df, size=size)
     left, began = missing(tasks, df, a.out), time.monotonic()
     print(f'{len(left)} of {len(tasks)} trainings to do', flush=True)
-    if a.list: return
+    if a.list: return print(minutes_left(left, a.out).round(1))
     for i, told in enumerate(side_by_side.run(work, [(a.data, n, a.out, t) for t in left], a.jobs, a.minutes), 1):
         print(f'{i:3} {time.monotonic()-began:5.0f} s  {told}', flush=True)
 
@@ -311,7 +322,7 @@ if __name__ == '__main__':
     ap.add_argument('--parts', nargs='+', help='only these')
     ap.add_argument('--only', nargs='+', metavar='NETWORK', help='only these networks')
     ap.add_argument('--small', action='store_true', help='one epoch of every recipe on few galaxies')
-    ap.add_argument('--list', action='store_true', help='only say how much there is to do')
+    ap.add_argument('--list', action='store_true', help='only say how much there is to do, and how long it takes')
     ap.add_argument('--out', default=str(Path(__file__).parents[1]/'results'), help='folder of the result files')
     side_by_side.options(ap)
     main(ap.parse_args())
